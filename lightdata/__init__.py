@@ -1,0 +1,90 @@
+"""Image dataframes on one workstation.
+
+>>> import lightdata as ld
+>>> ld.range(3).filter(ld.col("id") > 0).take_all()
+[{'id': 1}, {'id': 2}]
+"""
+
+from polars import col, lit, when
+
+from lightdata.config import Config, config
+from lightdata.dataset.dataset import Dataset
+from lightdata.errors import (
+    ArgumentError,
+    ColumnNotFoundError,
+    DecodeError,
+    DeviceError,
+    EncodeError,
+    ExecutionError,
+    ExpressionError,
+    LightdataError,
+    ModelError,
+    OutputExistsError,
+    PlanError,
+    ReadError,
+    RowError,
+    SchemaError,
+    WorkerDiedError,
+)
+from lightdata.expr.registry import register as _register_namespaces
+from lightdata.io.commit import WriteResult
+from lightdata.io.files import Partitioning
+from lightdata.read import (
+    from_arrow,
+    from_items,
+    from_numpy,
+    from_pandas,
+    from_polars,
+    range,  # noqa: A004 - Ray's word
+    read_binary_files,
+    read_images,
+    read_numpy,
+    read_parquet,
+    read_tfrecords,
+)
+from lightdata.types.declare import image_type, tensor_type
+from lightdata.types.registry import register as _register_types
+from lightdata.types.schema import Schema
+
+_register_types()
+_register_namespaces()
+
+__all__ = [
+    "ArgumentError",
+    "ColumnNotFoundError",
+    "Config",
+    "Dataset",
+    "DecodeError",
+    "DeviceError",
+    "EncodeError",
+    "ExecutionError",
+    "ExpressionError",
+    "LightdataError",
+    "ModelError",
+    "OutputExistsError",
+    "Partitioning",
+    "PlanError",
+    "ReadError",
+    "RowError",
+    "Schema",
+    "SchemaError",
+    "WorkerDiedError",
+    "WriteResult",
+    "col",
+    "config",
+    "from_arrow",
+    "from_items",
+    "from_numpy",
+    "from_pandas",
+    "from_polars",
+    "image_type",
+    "lit",
+    "range",
+    "read_binary_files",
+    "read_images",
+    "read_numpy",
+    "read_parquet",
+    "read_tfrecords",
+    "tensor_type",
+    "when",
+]

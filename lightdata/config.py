@@ -1,0 +1,71 @@
+"""Settings of this process: how a query may use the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from lightdata.errors import ArgumentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """How a query may use this machine."""
+
+    workers: int | None = None
+    """Worker processes; ``None`` takes one for each core, ``0`` runs everything in the calling process."""
+
+    memory_limit_bytes: int = 2 << 30
+    """Bytes in flight between the workers and the consumer before workers pause."""
+
+    batch_bytes: int = 32 << 20
+    """Decoded bytes that one batch of images may take."""
+
+    max_image_pixels: int = 178_956_970
+    """Pixels above which an image is refused as a decompression bomb; twice Pillow's own limit for a warning."""
+
+    progress: bool = True
+    """Show one progress line for work that lasts longer than a second, on a terminal."""
+
+    optimize: bool = True
+    """Rewrite queries before they run; ``False`` runs them as written."""
+
+
+_current = Config()
+
+
+def config(**changes: Any) -> Config:
+    """Change the settings of this process; without arguments, read them.
+
+    >>> before = config()
+    >>> config(workers=2).workers
+    2
+    >>> config(workers=before.workers) == before
+    True
+
+    Raises
+    ------
+    ArgumentError
+        For a setting that does not exist or a value that cannot work.
+    """
+    global _current  # noqa: PLW0603 - one process has one configuration
+    known = {field.name for field in fields(Config)}
+    if unknown := changes.keys() - known:
+        raise ArgumentError(f"config has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    _current = _checked(replace(_current, **changes))
+    return _current
+
+
+def config_from(settings: Config) -> None:
+    """Take over the settings of another process."""
+    global _current  # noqa: PLW0603 - one process has one configuration
+    _current = settings
+
+
+def _checked(settings: Config) -> Config:
+    if settings.workers is not None and settings.workers < 0:
+        raise ArgumentError(f"workers must be 0 or more, or None; got {settings.workers}")
+    for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
+        if getattr(settings, name) < 1:
+            raise ArgumentError(f"{name} must be positive; got {getattr(settings, name)}")
+    return settings

@@ -1,0 +1,235 @@
+"""The verbs that run a query and hand its rows over."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from lightdata.dataset.batches import cut_batches, prefetched, to_torch
+from lightdata.dataset.run import explain, run
+from lightdata.dataset.verbs import Verbs, checked_format
+from lightdata.errors import ArgumentError
+from lightdata.expr.expression import bind
+from lightdata.io.memory import MemorySource
+from lightdata.kernels.batch_format import to_format, to_pandas
+from lightdata.kernels.rows import iter_rows
+from lightdata.plan.explain import explain_plan
+from lightdata.plan.node import Limit, Plan, Scan, Select
+from lightdata.plan.schema import schema_of
+from lightdata.report.preview import preview_row
+from lightdata.types.image import ImageType
+from lightdata.types.schema import Schema
+from lightdata.types.tensor import is_tensor
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Consumption(Verbs):
+    """A query that can be run."""
+
+    def schema(self) -> Schema:
+        """Tell the names and types of the columns.
+
+        The plan tells them and no file is opened; only after a ``map`` or ``map_batches`` without ``schema=`` are the first rows
+        run.
+
+        >>> import lightdata as ld
+        >>> ld.range(3).schema()
+        id: int64
+        """
+        known = schema_of(self._plan)
+        if known is not None:
+            return known
+        first = next(run(Limit(input=self._plan, n=1), verb="schema"), None)
+        return Schema({}) if first is None else Schema.of(first)
+
+    @property
+    def columns(self) -> list[str]:
+        """Name the columns, as :meth:`schema` does."""
+        return self.schema().names
+
+    def explain(self, *, optimized: bool = True) -> str:
+        """Write the plan, last step first; optimized, also which rules changed it and what runs where. Runs nothing."""
+        return explain(self._plan, optimized=optimized)
+
+    def take(self, n: int = 20) -> list[dict[str, Any]]:
+        """Give the first ``n`` rows as dicts, images and tensors as NumPy arrays.
+
+        >>> import lightdata as ld
+        >>> ld.range(100).take(2)
+        [{'id': 0}, {'id': 1}]
+        """
+        return list(self.limit(n).iter_rows())
+
+    def take_all(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Give all rows as dicts.
+
+        Raises
+        ------
+        ArgumentError
+            If there are more than ``limit`` rows.
+        """
+        if limit is None:
+            return list(self.iter_rows())
+        rows = self.take(limit + 1)
+        if len(rows) > limit:
+            raise ArgumentError(f"the dataset has more than limit={limit} rows")
+        return rows
+
+    def first(self) -> dict[str, Any] | None:
+        """Give the first row, or ``None`` if there is none."""
+        return next(iter(self.take(1)), None)
+
+    def take_batch(self, batch_size: int = 20, *, batch_format: str | None = "numpy") -> Any:
+        """Give the first rows as one batch.
+
+        Raises
+        ------
+        ArgumentError
+            If there are no rows.
+        """
+        batches = self.limit(batch_size).iter_batches(batch_size=batch_size, batch_format=batch_format)
+        batch = next(iter(batches), None)
+        if batch is None:
+            raise ArgumentError("take_batch: the dataset has no rows")
+        return batch
+
+    def show(self, n: int = 20) -> None:
+        """Print the first ``n`` rows, images as ``<Image RGB 224x224>``.
+
+        >>> import lightdata as ld
+        >>> ld.range(2).show()
+        {'id': 0}
+        {'id': 1}
+        """
+        for row in self.take(n):
+            sys.stdout.write(f"{preview_row(row)}\n")
+
+    def count(self) -> int:
+        """Count the rows; no image is opened unless a step needs to look at it.
+
+        >>> import lightdata as ld
+        >>> ld.range(7).filter(ld.col("id") > 4).count()
+        2
+        """
+        return sum(batch.num_rows for batch in run(_one_column(self._plan), verb="count"))
+
+    def iter_rows(self) -> Iterator[dict[str, Any]]:
+        """Stream rows as dicts, images and tensors as NumPy arrays."""
+        for batch in run(self._plan, verb="rows", pixels=True):
+            yield from (dict(row) for row in iter_rows(batch))
+
+    def iter_batches(
+        self,
+        *,
+        batch_size: int | None = 256,
+        batch_format: str | None = "numpy",
+        prefetch_batches: int = 1,
+        drop_last: bool = False,
+        local_shuffle_buffer_size: int | None = None,
+        local_shuffle_seed: int | None = None,
+    ) -> Iterator[Any]:
+        """Stream batches of equal size, in order.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Rows of every batch but the last; ``None`` for what is at hand.
+        batch_format : "numpy", "pandas", "pyarrow", "polars"
+            NumPy and pandas give pixels; Polars and pyarrow the columns as stored.
+        prefetch_batches : int
+            Batches made ready while the consumer works on one.
+        drop_last : bool
+            Leave out a last batch that is not full.
+        local_shuffle_buffer_size : int, optional
+            Mix rows among at least so many; ``local_shuffle_seed`` makes it repeatable.
+
+        Examples
+        --------
+        >>> import lightdata as ld
+        >>> [batch["id"].tolist() for batch in ld.range(5).iter_batches(batch_size=2)]
+        [[0, 1], [2, 3], [4]]
+        """
+        form = checked_format(batch_format)
+        shuffle = None if local_shuffle_buffer_size is None else (local_shuffle_buffer_size, local_shuffle_seed)
+        cut = cut_batches(
+            run(self._plan, verb="rows", pixels=form in ("numpy", "pandas")),
+            batch_size,
+            shuffle,
+            drop_last=drop_last,
+        )
+        return prefetched((to_format(batch, form) for batch in cut), prefetch_batches)
+
+    def iter_torch_batches(self, *, dtypes: Any = None, device: str | None = None, **options: Any) -> Iterator[Any]:
+        """Stream batches as torch tensors; ``options`` are those of :meth:`iter_batches` but the format.
+
+        Parameters
+        ----------
+        dtypes : torch.dtype or mapping of column to torch.dtype, optional
+        device : str, optional
+            Where to put the tensors.
+
+        Raises
+        ------
+        ArgumentError
+            If torch is not installed.
+        SchemaError
+            If a column is no array of numbers.
+        """
+        return to_torch(self.iter_batches(**options), dtypes, device)
+
+    def collect(self) -> pl.DataFrame:
+        """Run the query and give a Polars frame; images and tensors stay as they are stored.
+
+        >>> import lightdata as ld
+        >>> ld.range(2).collect()["id"].to_list()
+        [0, 1]
+        """
+        return pl.DataFrame(pl.from_arrow(self.to_arrow()))
+
+    def to_arrow(self) -> pa.Table:
+        """Run the query and give an Arrow table; images and tensors stay as they are stored."""
+        batches = [owned(batch) for batch in run(self._plan, verb="collect")]
+        if batches:
+            return pa.Table.from_batches(batches)
+        known = schema_of(self._plan)
+        return (known if known is not None else Schema({})).to_arrow().empty_table()
+
+    def to_pandas(self) -> Any:
+        """Run the query and give a pandas frame, with one array in each cell of an image or tensor column."""
+        batches = list(run(self._plan, verb="collect", pixels=True))
+        return to_pandas(pa.Table.from_batches(batches) if batches else self.schema().to_arrow().empty_table())
+
+    def materialize(self) -> Self:
+        """Run the query and give a dataset of its rows, held in memory."""
+        return type(self)(Scan(source=MemorySource(self.to_arrow())))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self.iter_rows()
+
+    def __repr__(self) -> str:
+        known = schema_of(self._plan)
+        words = "columns known when it runs" if known is None else ", ".join(repr(known).splitlines())
+        plan = "\n".join(f"  {line}" for line in explain_plan(self._plan).splitlines())
+        return f"Dataset[{words}]\n{plan}"
+
+
+def owned(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Copy a batch into memory of its own: one that is kept would hold a worker's slot for good."""
+    return pa.concat_batches([batch]).take(pa.array(np.arange(batch.num_rows))) if batch.num_rows else batch
+
+
+def _one_column(plan: Plan) -> Plan:
+    """Keep one column, the cheapest by its type, for a consumer that only counts."""
+    schema = schema_of(plan)
+    if not schema:
+        return plan
+    costly = [name for name, kind in schema.items() if isinstance(kind, ImageType) or is_tensor(kind)]
+    name = next((name for name in schema if name not in costly), next(iter(schema)))
+    return Select(input=plan, expressions=bind([pl.col(name)], schema, step="count"))

@@ -1,0 +1,78 @@
+"""Run a plan: verify, optimize, lower, execute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pyarrow as pa
+
+from lightdata.config import config
+from lightdata.execute.executor import Executor
+from lightdata.execute.inline import InlineExecutor
+from lightdata.execute.pool import PoolExecutor, worker_count
+from lightdata.optimize.stages import optimize
+from lightdata.physical.lower import TASK_ROWS, lower
+from lightdata.physical.stage import WorkStage
+from lightdata.plan.explain import explain_plan
+from lightdata.plan.node import Limit, Plan, Scan
+from lightdata.plan.verify import verify
+from lightdata.report.events import FailureLog
+from lightdata.report.progress import with_progress
+
+_INLINE_TASKS = 4
+"""Tasks that a query for a few rows runs in the calling process before it asks workers: it mostly ends sooner."""
+
+
+def run(plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBatch]:
+    """Stream the rows of a plan, in order.
+
+    Parameters
+    ----------
+    plan : Plan
+    verb : str
+        What the progress line calls the work.
+    pixels : bool
+        Decode image columns where the work is done, for a consumer that asks for pixels.
+    """
+    verify(plan)
+    if config().optimize:
+        plan, _ = optimize(plan)
+    failures = FailureLog()
+    workers = config().workers if config().workers == 0 else worker_count()
+    pipeline = lower(plan, workers=workers or 1, pixels=pixels)
+    executor: Executor = InlineExecutor(failures)
+    if workers:
+        executor = PoolExecutor(
+            workers=workers, failures=failures, inline_tasks=_INLINE_TASKS if wants_few_rows(plan) else 0
+        )
+    try:
+        with closing(executor.run(pipeline)) as batches:  # type: ignore[type-var]  # executors are generators
+            yield from with_progress(batches, verb=verb, total=pipeline.source.count)
+    finally:
+        failures.tell()
+
+
+def wants_few_rows(plan: Plan) -> bool:
+    """Whether a query ends after no more rows than one task has."""
+    match plan:
+        case Limit(n=n):
+            return n <= TASK_ROWS
+        case Scan(pushdowns=pushdowns):
+            return pushdowns.n_rows is not None and pushdowns.n_rows <= TASK_ROWS
+    return wants_few_rows(plan.inputs[0])
+
+
+def explain(plan: Plan, *, optimized: bool) -> str:
+    """Write what a plan does, and, optimized, which rules changed it and what runs where."""
+    verify(plan)
+    if not optimized:
+        return explain_plan(plan)
+    plan, fired = optimize(plan)
+    rules = ", ".join(rule if times == 1 else f"{rule} x{times}" for rule, times in fired)
+    lines = [explain_plan(plan), f"optimized by: {rules or 'nothing to do'}"]
+    pipeline = lower(plan, workers=worker_count())
+    for number, step in enumerate(pipeline.steps[:-1], start=1):
+        where = f"workers: {step.name}" if isinstance(step, WorkStage) else f"here: {step}"
+        lines.append(f"stage {number} {where}")
+    return "\n".join(lines)

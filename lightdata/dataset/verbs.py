@@ -1,0 +1,362 @@
+"""The lazy verbs: each adds a step to the plan, and checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+import polars.selectors as cs
+
+from lightdata.errors import ArgumentError, ExpressionError
+from lightdata.expr.expression import Expression, bind
+from lightdata.inference.model import describe_model
+from lightdata.plan.function import user_function
+from lightdata.plan.node import (
+    BatchFormat,
+    Drop,
+    Filter,
+    Infer,
+    Limit,
+    MapBatches,
+    MapRows,
+    Plan,
+    Rename,
+    Select,
+    WithColumns,
+)
+from lightdata.plan.schema import schema_of
+from lightdata.plan.verify import verify_step
+from lightdata.types.declare import declared_schema
+
+if TYPE_CHECKING:
+    import os
+    from typing import Self
+
+IntoExpr = Any
+"""What Polars takes for an expression: an expression, a column name, or a value."""
+
+
+class Verbs:
+    """A query that can be added to."""
+
+    _plan: Plan
+
+    def __init__(self, plan: Plan) -> None:
+        verify_step(plan)
+        self._plan = plan
+
+    def select(self, *exprs: IntoExpr | Iterable[IntoExpr], **named: IntoExpr) -> Self:
+        """Keep only these columns and expressions.
+
+        >>> import lightdata as ld
+        >>> ld.range(3).select((ld.col("id") * 2).alias("twice")).take_all()
+        [{'twice': 0}, {'twice': 2}, {'twice': 4}]
+        """
+        return type(self)(Select(input=self._plan, expressions=self._bound("select", exprs, named)))
+
+    def with_columns(self, *exprs: IntoExpr | Iterable[IntoExpr], **named: IntoExpr) -> Self:
+        """Add columns, or replace those of the same name.
+
+        >>> import lightdata as ld
+        >>> ld.range(2).with_columns(half=ld.col("id") / 2).take_all()
+        [{'id': 0, 'half': 0.0}, {'id': 1, 'half': 0.5}]
+        """
+        return type(self)(WithColumns(input=self._plan, expressions=self._bound("with_columns", exprs, named)))
+
+    def filter(self, *predicates: IntoExpr | Callable[[Any], Any], **constraints: Any) -> Self:
+        """Keep the rows for which every predicate is true: expressions, or one function of a row.
+
+        >>> import lightdata as ld
+        >>> ld.range(4).filter(ld.col("id") > 2).take_all()
+        [{'id': 3}]
+        >>> ld.range(4).filter(lambda row: row["id"] % 2 == 0).take_all()
+        [{'id': 0}, {'id': 2}]
+        """
+        if len(predicates) == 1 and callable(predicates[0]) and not isinstance(predicates[0], pl.Expr):
+            function = user_function("filter", predicates[0])
+            return type(self)(MapRows(input=self._plan, function=function, kind="filter"))
+        exprs = [*_flat(predicates), *(pl.col(name) == value for name, value in constraints.items())]
+        if not exprs:
+            raise ArgumentError("filter needs a predicate")
+        if wrong := [expr for expr in exprs if not isinstance(expr, pl.Expr | str)]:
+            raise ArgumentError(f"filter takes expressions, or one function of a row; got {wrong[0]!r}")
+        plan = self._plan
+        for predicate in bind(map(_as_expr, exprs), schema_of(plan), step="filter"):
+            plan = Filter(input=plan, predicate=predicate)
+            verify_step(plan)
+        return type(self)(plan)
+
+    def drop(self, *columns: str | Iterable[str] | pl.Expr) -> Self:
+        """Leave columns out; selectors work too.
+
+        >>> import lightdata as ld
+        >>> ld.from_items([{"a": 1, "b": 2}]).drop("a").take_all()
+        [{'b': 2}]
+        """
+        names: list[str] = []
+        for column in _flat(columns):
+            names.extend([column] if isinstance(column, str) else self._selected(column))
+        return type(self)(Drop(input=self._plan, columns=tuple(dict.fromkeys(names))))
+
+    def rename(self, mapping: Mapping[str, str]) -> Self:
+        """Give columns other names.
+
+        >>> import lightdata as ld
+        >>> ld.range(1).rename({"id": "number"}).columns
+        ['number']
+        """
+        return type(self)(Rename(input=self._plan, names=tuple(mapping.items())))
+
+    def limit(self, n: int = 10) -> Self:
+        """Keep the first ``n`` rows; what comes before reads no more than it must.
+
+        >>> import lightdata as ld
+        >>> ld.range(1_000_000).limit(2).take_all()
+        [{'id': 0}, {'id': 1}]
+        """
+        if not isinstance(n, int) or n < 0:
+            raise ArgumentError(f"limit takes a number of rows of 0 or more; got {n!r}")
+        return type(self)(Limit(input=self._plan, n=n))
+
+    def head(self, n: int = 5) -> Self:
+        """Keep the first ``n`` rows, as :meth:`limit` does."""
+        return self.limit(n)
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *,
+        schema: Any = None,
+        fn_args: Iterable[Any] = (),
+        fn_kwargs: Mapping[str, Any] | None = None,
+        concurrency: int | tuple[int, int] | None = None,
+        **constructor: Any,
+    ) -> Self:
+        """Call a function, or a class built once for each worker, on each row; it returns the new row.
+
+        The row is a mapping that decodes an image when it is asked for. A returned array becomes a tensor, a returned Pillow
+        image an image.
+
+        Parameters
+        ----------
+        fn : callable
+            From a row to a mapping of column to value.
+        schema : mapping of column to type, optional
+            What ``fn`` returns, such as ``{"label": str, "pixels": ld.tensor_type("uint8", (32, 32, 3))}``. Without it, the first
+            rows tell, and steps after this one are only checked when they run.
+        fn_args, fn_kwargs
+            Passed to ``fn`` after the row.
+        concurrency : int or (int, int), optional
+            Workers that may run it at most; by default all.
+        constructor : fn_constructor_args, fn_constructor_kwargs
+            For a class.
+
+        Examples
+        --------
+        >>> import lightdata as ld
+        >>> ld.range(2).map(lambda row: {"square": row["id"] ** 2}).take_all()
+        [{'square': 0}, {'square': 1}]
+        """
+        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **_constructor("map", constructor)}
+        return self._map_rows("map", fn, arguments, schema, concurrency)
+
+    def flat_map(
+        self,
+        fn: Callable[..., Any],
+        *,
+        schema: Any = None,
+        fn_args: Iterable[Any] = (),
+        fn_kwargs: Mapping[str, Any] | None = None,
+        concurrency: int | tuple[int, int] | None = None,
+        **constructor: Any,
+    ) -> Self:
+        """Call a function on each row that returns any number of rows; arguments are those of :meth:`map`.
+
+        >>> import lightdata as ld
+        >>> ld.range(3).flat_map(lambda row: [row] * row["id"]).take_all()
+        [{'id': 1}, {'id': 2}, {'id': 2}]
+        """
+        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **_constructor("flat_map", constructor)}
+        return self._map_rows("flat_map", fn, arguments, schema, concurrency)
+
+    def map_batches(
+        self,
+        fn: Callable[..., Any],
+        *,
+        batch_size: int | None = None,
+        batch_format: BatchFormat | Literal["default"] | None = "numpy",
+        input_columns: Sequence[str] | None = None,
+        schema: Any = None,
+        fn_args: Iterable[Any] = (),
+        fn_kwargs: Mapping[str, Any] | None = None,
+        concurrency: int | tuple[int, int] | None = None,
+        **constructor: Any,
+    ) -> Self:
+        """Call a function, or a class built once for each worker, on batches of rows.
+
+        Parameters
+        ----------
+        fn : callable
+            From a batch to a batch: a mapping of column to array, or a pandas, Polars or Arrow table; or a generator of batches.
+        batch_size : int, optional
+            Rows of every batch but the last, whatever the files were; by default what is at hand.
+        batch_format : "numpy", "pandas", "pyarrow", "polars"
+            What ``fn`` gets. NumPy and pandas get pixels, ``uint8 [N, H, W, C]`` where all images have one size and an array of
+            arrays where not; Polars and pyarrow get columns as they are stored.
+        input_columns : sequence of str, optional
+            The only columns that are decoded and handed over.
+        schema, fn_args, fn_kwargs, concurrency, constructor
+            As for :meth:`map`.
+
+        Examples
+        --------
+        >>> import lightdata as ld
+        >>> ld.range(3).map_batches(lambda batch: {"id": batch["id"] + 1}, batch_size=2).take_all()
+        [{'id': 1}, {'id': 2}, {'id': 3}]
+        """
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise ArgumentError(f"batch_size must be a positive number of rows or None; got {batch_size!r}")
+        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **_constructor("map_batches", constructor)}
+        plan = MapBatches(
+            input=self._plan,
+            function=user_function("map_batches", fn, **arguments),
+            batch_rows=batch_size,
+            batch_format=checked_format(batch_format),
+            input_columns=None if input_columns is None else tuple(input_columns),
+            schema=declared_schema(schema),
+            concurrency=checked_concurrency(concurrency),
+        )
+        return type(self)(plan)
+
+    def infer(
+        self,
+        model: str | os.PathLike[str],
+        column: str = "image",
+        *,
+        outputs: str | Sequence[str] | Mapping[str, str] | None = None,
+        batch_size: int = 32,
+        device: str = "auto",
+        labels: str | os.PathLike[str] | Sequence[str] | None = None,
+        top_k: int | None = None,
+        preprocess: Mapping[str, Any] | Any | None = None,
+    ) -> Self:
+        """Run an ONNX model on a column of images and add its outputs.
+
+        Images are converted to the model's channels and normalised; they must have its size already. Models are code: run only those
+        you trust.
+
+        Parameters
+        ----------
+        model : path of a .onnx file
+        column : str
+            Images, or uint8 pixels.
+        outputs : str, sequence or mapping, optional
+            The outputs to keep, or a mapping to the names of their columns; by default all, under their own names.
+        batch_size : int
+            Rows of one call of the model; does not change results.
+        device : "auto", "cpu", "cuda" or "cuda:N"
+            "cuda" never runs on the CPU; "auto" takes CUDA where it works, and logs which it took.
+        labels : path or sequence, optional
+            Class names: a text file with a line each, or a list. By default those of the model's metadata or of the config.json
+            beside it.
+        top_k : int, optional
+            Add ``label`` and ``score`` of the highest values instead of the output itself: single values for 1, lists for more.
+            The score is the output as it is. ``labels`` alone means 1.
+        preprocess : mapping, optional
+            ``mean`` and ``std`` per channel on the 0..1 scale, ``scale`` (1/255), ``mode``. By default what the model's
+            metadata say, else ImageNet's with a warning.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot be used, or an image column has another size than it takes.
+        """
+        described = describe_model(
+            model,
+            outputs=outputs,
+            batch_rows=batch_size,
+            device=device,
+            labels=labels,
+            top_k=top_k,
+            preprocess=preprocess,
+        )
+        return type(self)(Infer(input=self._plan, column=column, model=described))
+
+    def pipe(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function on this dataset."""
+        return function(self, *args, **kwargs)
+
+    def _map_rows(
+        self,
+        kind: Literal["map", "flat_map"],
+        fn: Any,
+        arguments: Mapping[str, Any],
+        schema: Any,
+        concurrency: Any,
+    ) -> Self:
+        plan = MapRows(
+            input=self._plan,
+            function=user_function(kind, fn, **arguments),
+            kind=kind,
+            schema=declared_schema(schema),
+            concurrency=checked_concurrency(concurrency),
+        )
+        return type(self)(plan)
+
+    def _bound(self, step: str, exprs: Iterable[Any], named: Mapping[str, Any]) -> tuple[Expression, ...]:
+        listed = [_as_expr(expr) for expr in _flat(exprs)]
+        listed += [_as_expr(expr).alias(name) for name, expr in named.items()]
+        if not listed:
+            raise ArgumentError(f"{step} needs at least one column or expression")
+        return bind(listed, schema_of(self._plan), step=step)
+
+    def _selected(self, selector: Any) -> Sequence[str]:
+        schema = schema_of(self._plan)
+        if schema is None:
+            raise ExpressionError("drop: a selector needs to know the columns; pass schema= to the step before")
+        if not isinstance(selector, pl.Expr):
+            raise ArgumentError(f"drop takes names and selectors; got {selector!r}")
+        return cs.expand_selector(pl.DataFrame(schema=schema.to_polars()), selector.meta.as_selector())
+
+
+def _flat(exprs: Iterable[Any]) -> list[Any]:
+    flat: list[Any] = []
+    for expr in exprs:
+        flat.extend(expr if isinstance(expr, Iterable) and not isinstance(expr, str | pl.Expr) else [expr])
+    return flat
+
+
+def _as_expr(value: Any) -> pl.Expr:
+    """Take a name for a column, as Polars does, and anything else for a literal."""
+    if isinstance(value, pl.Expr):
+        return value.meta.as_expression() if hasattr(value, "exclude") and isinstance(value, cs.Selector) else value
+    return pl.col(value) if isinstance(value, str) else pl.lit(value)
+
+
+def _constructor(step: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := given.keys() - {"fn_constructor_args", "fn_constructor_kwargs"}:
+        raise ArgumentError(f"{step} has no argument {', '.join(sorted(unknown))}")
+    return {name.removeprefix("fn_"): value for name, value in given.items()}
+
+
+def checked_format(batch_format: str | None) -> BatchFormat:
+    """Refuse a batch format that does not exist; "default" is numpy."""
+    match batch_format:
+        case None | "default":
+            return "numpy"
+        case "numpy" | "pandas" | "pyarrow" | "polars":
+            return batch_format
+    raise ArgumentError(f"batch_format must be 'numpy', 'pandas', 'pyarrow' or 'polars'; got {batch_format!r}")
+
+
+def checked_concurrency(concurrency: int | tuple[int, int] | None) -> int | None:
+    """Give the most workers that may run a function; the pool never runs fewer than it has."""
+    match concurrency:
+        case None:
+            return None
+        case int() if concurrency > 0:
+            return concurrency
+        case (int(low), int(high)) if 0 < low <= high:
+            return high
+    raise ArgumentError(f"concurrency must be a positive number or (min, max); got {concurrency!r}")

@@ -1,0 +1,133 @@
+"""Batches between two processes through memory they share.
+
+How an arena behaves. Code that disagrees with this is wrong.
+  Write      The owner copies a batch into a free slot, once, as an Arrow IPC stream, and sends (offset, length) by pipe.
+  Read       The peer wraps the slot without a copy. When the last array that looks at it is gone, it reports the offset.
+  Free       The owner reuses a slot only after its offset came back. Pages are touched once and kept.
+  Full       The owner sends the bytes by pipe instead: slower, never stuck.
+  Death      The memory has no name (memfd on Linux, an unlinked file elsewhere); the kernel frees it with its last user.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+_ALIGNMENT = 64
+"""Bytes; what Arrow recommends for its buffers."""
+
+
+class Arena:
+    """The writing side."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.fd = _anonymous_file(size_bytes)
+        self._map = mmap.mmap(self.fd, size_bytes)
+        self._free = [(0, size_bytes)]
+        self._used: dict[int, int] = {}
+
+    def write(self, batch: pa.RecordBatch, nbytes: int) -> tuple[int, int] | None:
+        """Copy a batch in; gives offset and length, or ``None`` where no slot is large enough."""
+        offset = self._allocate(nbytes)
+        if offset is None:
+            return None
+        out = pa.FixedSizeBufferWriter(pa.py_buffer(memoryview(self._map)[offset : offset + nbytes]))
+        write_stream(batch, out)
+        return offset, nbytes
+
+    def release(self, offsets: list[int]) -> None:
+        """Take slots back."""
+        for offset in offsets:
+            self._free.append((offset, self._used.pop(offset)))
+        if offsets:
+            self._free = list(_joined(sorted(self._free)))
+
+    def close_fd(self) -> None:
+        """Close the descriptor once the peer has its own; the mapping stays."""
+        os.close(self.fd)
+
+    def _allocate(self, nbytes: int) -> int | None:
+        need = -(-nbytes // _ALIGNMENT) * _ALIGNMENT
+        for place, (offset, size) in enumerate(self._free):
+            if size >= need:
+                self._used[offset] = need
+                self._free[place : place + 1] = [(offset + need, size - need)] if size > need else []
+                return offset
+        return None
+
+
+class ArenaView:
+    """The reading side."""
+
+    def __init__(self, fd: int) -> None:
+        self._map = mmap.mmap(fd, os.fstat(fd).st_size)
+        os.close(fd)
+        self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self.freed: deque[int] = deque()
+        """Offsets to report; filled by whichever thread lets go of a batch last."""
+
+    def read(self, offset: int, nbytes: int) -> pa.RecordBatch:
+        """Wrap a slot as a batch, without a copy."""
+        buffer = pa.foreign_buffer(self._address + offset, nbytes, base=_Slot(self, offset))
+        return read_stream(buffer)
+
+    def take_freed(self) -> list[int]:
+        """Give the offsets nobody looks at any more."""
+        return [self.freed.popleft() for _ in range(len(self.freed))]
+
+
+class _Slot:
+    """Lives as long as an array looks at the slot."""
+
+    def __init__(self, view: ArenaView, offset: int) -> None:
+        self._view = view
+        self._offset = offset
+
+    def __del__(self) -> None:
+        self._view.freed.append(self._offset)
+
+
+def stream_size(batch: pa.RecordBatch) -> int:
+    """Measure a batch as an Arrow IPC stream, in bytes."""
+    counted = pa.MockOutputStream()
+    write_stream(batch, counted)
+    return int(counted.size())
+
+
+def write_stream(batch: pa.RecordBatch, out: object) -> None:
+    """Write a batch as an Arrow IPC stream."""
+    with pa.ipc.new_stream(out, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def read_stream(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
+    """Read the one batch of an Arrow IPC stream; it looks at the buffer, and keeps it alive."""
+    with pa.ipc.open_stream(buffer) as reader:
+        return reader.read_next_batch()
+
+
+def _anonymous_file(size_bytes: int) -> int:
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("lightdata")
+    else:
+        with tempfile.TemporaryFile() as file:  # unlinked at once; the duplicate keeps it
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, size_bytes)
+    return fd
+
+
+def _joined(parts: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    start, size = parts[0]
+    for offset, more in parts[1:]:
+        if offset == start + size:
+            size += more
+        else:
+            yield start, size
+            start, size = offset, more
+    yield start, size

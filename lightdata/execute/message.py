@@ -1,0 +1,84 @@
+"""What the calling process and a worker say to each other.
+
+How a worker is used. Code that disagrees with this is wrong.
+  Start      The worker says Ready, followed by the descriptor of its arena where descriptors can travel.
+  Stage      Sent once for each run; the worker keeps what it builds for it until the next.
+  Task       Answered by any number of Batch and one Done or Failed, in the order tasks were sent.
+  Credit     A worker with more than its credit of bytes on the way waits for Ack before it sends more. Batches are acknowledged
+             when the consumer takes them, in task order, so the task that everybody waits for can always go on.
+  Cancel     Answered by Cancelled, after the batch in hand; tasks that were sent are forgotten.
+  Leaving    The worker ends when its pipe closes, whatever became of the calling process.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lightdata.config import Config
+from lightdata.errors import RowError
+
+
+class StageMessage(NamedTuple):
+    """Run this stage from now on."""
+
+    stage: bytes
+    """A :class:`WorkStage`, pickled by cloudpickle."""
+
+    config: Config
+    folder: str
+    """The working directory of the calling process, which paths are relative to."""
+
+    credit_bytes: int
+
+
+class TaskMessage(NamedTuple):
+    """Work off this task."""
+
+    number: int
+    task: bytes
+
+
+class AckMessage(NamedTuple):
+    """These bytes were taken; these slots of the worker's arena are free."""
+
+    nbytes: int
+    freed: list[int]
+
+
+class CancelMessage(NamedTuple):
+    """Forget all tasks."""
+
+
+class ReadyMessage(NamedTuple):
+    """The worker has started."""
+
+    pid: int
+    sends_arena: bool
+
+
+class BatchMessage(NamedTuple):
+    """A batch of a task's output: in the arena, or here if it is full."""
+
+    number: int
+    nbytes: int
+    offset: int | None
+    content: bytes | None
+
+
+class DoneMessage(NamedTuple):
+    """A task is finished."""
+
+    number: int
+    failures: list[RowError]
+
+
+class FailedMessage(NamedTuple):
+    """A task raised."""
+
+    number: int
+    error: bytes
+    traceback: str
+
+
+class CancelledMessage(NamedTuple):
+    """The worker has nothing left to do."""

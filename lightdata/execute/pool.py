@@ -1,0 +1,400 @@
+"""Run stages in worker processes.
+
+How the pool behaves. Code that disagrees with this is wrong.
+  Success    Every task is answered once; batches leave in task order.
+  Failure    The first error in task order is raised, after the batches before it; the rest is cancelled.
+  Closed     The consumer stops early: workers are told to stop, and those that do not within a second are killed.
+  Crash      A dead worker is a Failure that names its stage and how it died.
+  Warm       Workers that are idle wait for the next query; they end with the interpreter, or when it dies.
+  Bounded    What workers made and nobody took stays under ``memory_limit_bytes``, a batch for each worker apart.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import recv_handle
+from typing import Any
+
+import cloudpickle
+import pyarrow as pa
+
+from lightdata.config import config
+from lightdata.errors import ExecutionError, WorkerDiedError
+from lightdata.execute.arena import ArenaView, read_stream
+from lightdata.execute.executor import run_steps
+from lightdata.execute.inline import InlineExecutor
+from lightdata.execute.message import (
+    AckMessage,
+    BatchMessage,
+    CancelledMessage,
+    CancelMessage,
+    DoneMessage,
+    FailedMessage,
+    ReadyMessage,
+    StageMessage,
+    TaskMessage,
+)
+from lightdata.execute.worker import main
+from lightdata.io.memory import BatchTask
+from lightdata.io.source import ReadTask
+from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.stage import Context, Pipeline, WorkStage
+from lightdata.report.events import FailureLog
+
+_QUEUED = 2
+"""Tasks a worker holds: the one it works on, and the next, so that it never waits for the calling process."""
+
+SMALL_BYTES = 4 << 20
+"""Bytes of a query's only task below which no worker is asked."""
+
+_STOP_S = 1.0
+
+_ENVIRONMENT = {
+    "POLARS_MAX_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""A worker is one of as many as there are cores, so its libraries take one thread each."""
+
+
+class RemoteTraceback(Exception):  # noqa: N818 - shown as the cause of the user's error, never raised by itself
+    """The traceback of an error, as it was in the worker."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+class PoolExecutor:
+    """Stages run in worker processes; steps between them in the calling process."""
+
+    def __init__(self, *, workers: int, failures: FailureLog | None = None, inline_tasks: int = 0) -> None:
+        self._workers = workers
+        self._failures = failures or FailureLog()
+        self._inline_tasks = inline_tasks
+
+    def run(self, pipeline: Pipeline, /) -> Iterator[pa.RecordBatch]:
+        """Stream the pipeline's batches."""
+        return run_steps(pipeline, self.run_stage)
+
+    def run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
+        """Work off tasks: the first few here, where a query that wants few rows ends before a worker has started."""
+        if not stage.is_heavy:
+            yield from InlineExecutor(self._failures).run_stage(stage, tasks)
+            return
+        context = Context()
+        for _ in range(self._inline_tasks):
+            if (task := next(tasks, None)) is None:
+                return
+            yield from stage.run(task, context)
+            self._failures.add(context.failures)
+            context.failures.clear()
+        first, second = next(tasks, None), next(tasks, None)
+        if first is None:
+            return
+        if second is None and is_small(stage, first):
+            yield from InlineExecutor(self._failures).run_stage(stage, iter([first]))
+            return
+        count = min(self._workers, stage.max_workers or self._workers)
+        rest = chain([first] if second is None else [first, second], tasks)
+        with leased(count) as workers:
+            yield from _StageRun(stage, rest, workers, self._failures).batches()
+
+
+class Worker:
+    """A worker process, seen from the calling process."""
+
+    def __init__(self, arena_bytes: int) -> None:
+        from joblib.externals.loky.backend import get_context  # noqa: PLC0415 - only for queries that need workers
+
+        # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts work.
+        # Fork is never used: it hangs after Polars has run, and CUDA forbids it.
+        context = get_context("loky")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=main, args=(theirs, os.getpid(), arena_bytes), env=_ENVIRONMENT, name="lightdata-worker"
+        )
+        self.process.start()
+        theirs.close()
+        self.owner = os.getpid()
+        self.view: ArenaView | None = None
+        self.is_ready = False
+        self.tasks: deque[int] = deque()
+        """Numbers of the tasks it holds."""
+
+    def receive(self) -> Any:
+        """Take one message.
+
+        Raises
+        ------
+        EOFError
+            If the worker is gone.
+        """
+        message = self.connection.recv()
+        if isinstance(message, ReadyMessage):
+            self.is_ready = True
+            if message.sends_arena:
+                self.view = ArenaView(recv_handle(self.connection))
+        return message
+
+    def send(self, message: Any) -> None:
+        """Send one message; a worker that is gone is noticed when it is read from."""
+        with suppress(BrokenPipeError, ConnectionResetError, OSError):
+            self.connection.send(message)
+
+    def kill(self) -> None:
+        """End it now."""
+        self.connection.close()
+        if hasattr(signal, "SIGKILL"):  # loky's processes have no kill
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.terminate()
+        self.process.join()
+
+    def death(self) -> str:
+        """Say how it died."""
+        self.process.join(_STOP_S)
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+_idle: list[Worker] = []
+_lock = threading.Lock()
+
+
+@contextmanager
+def leased(count: int) -> Iterator[list[Worker]]:
+    """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards."""
+    with _lock:
+        mine = [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
+        _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
+    arena_bytes = max(config().memory_limit_bytes // max(count, 1), 64 << 20)
+    try:
+        while len(mine) < count:
+            mine.append(Worker(arena_bytes))
+        yield mine
+    finally:
+        sound = stop(mine)
+        with _lock:
+            _idle.extend(sound)
+
+
+def stop(workers: list[Worker]) -> list[Worker]:
+    """Bring workers to rest and give those that came to it; the others are killed."""
+    waiting = [worker for worker in workers if not worker.connection.closed]
+    for worker in waiting:
+        worker.tasks.clear()
+        worker.send(CancelMessage())
+    rested: list[Worker] = []
+    deadline = time.monotonic() + _STOP_S
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        for ready in wait([worker.connection for worker in waiting], left):
+            worker = next(one for one in waiting if one.connection is ready)
+            try:
+                message = worker.receive()
+            except (EOFError, OSError):
+                waiting.remove(worker)
+                worker.kill()
+                continue
+            _return_slot(worker, message)
+            if isinstance(message, CancelledMessage):
+                waiting.remove(worker)
+                rested.append(worker)
+    for worker in waiting:
+        worker.kill()
+    return rested
+
+
+def _return_slot(worker: Worker, message: Any) -> None:
+    """Give a slot back whose batch nobody will take."""
+    if isinstance(message, BatchMessage) and message.offset is not None and worker.view is not None:
+        worker.view.freed.append(message.offset)
+
+
+@atexit.register
+def shut_down() -> None:
+    """End all idle workers."""
+    with _lock:
+        workers, _idle[:] = [worker for worker in _idle if worker.owner == os.getpid()], []
+    for worker in workers:
+        worker.connection.close()
+    for worker in workers:
+        worker.process.join(_STOP_S)
+        if worker.process.is_alive():
+            worker.kill()
+
+
+@dataclass(slots=True)
+class _TaskState:
+    """What is known of a task that was sent."""
+
+    number: int
+    batches: deque[tuple[Worker, int, pa.RecordBatch]] = field(default_factory=deque)
+    is_done: bool = False
+    error: BaseException | None = None
+
+
+class _StageRun:
+    """One stage, its tasks and its workers."""
+
+    def __init__(
+        self,
+        stage: WorkStage,
+        tasks: Iterator[ReadTask],
+        workers: list[Worker],
+        failures: FailureLog,
+    ) -> None:
+        self._stage = stage
+        self._tasks = tasks
+        self._workers = workers
+        self._failures = failures
+        self._order: deque[_TaskState] = deque()
+        self._by_number: dict[int, _TaskState] = {}
+        self._exhausted = False
+        self._sent = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        settings = config()
+        message = StageMessage(
+            cloudpickle.dumps(self._stage),
+            settings,
+            os.getcwd(),
+            settings.memory_limit_bytes // len(self._workers),
+        )
+        for worker in self._workers:
+            worker.tasks.clear()
+            worker.send(message)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Stream the stage's batches, in task order."""
+        while True:
+            self._fill()
+            if not self._order:
+                return
+            head = self._order[0]
+            if head.batches:
+                worker, nbytes, batch = head.batches.popleft()
+                yield batch
+                del batch  # a slot is free when the consumer lets go, not when the next batch comes
+                worker.send(AckMessage(nbytes, worker.view.take_freed() if worker.view else []))
+            elif head.error is not None:
+                raise head.error
+            elif head.is_done:
+                self._order.popleft()
+                del self._by_number[head.number]
+            else:
+                self._receive()
+
+    def _fill(self) -> None:
+        """Send tasks to workers that hold fewer than they may; an error of the source takes its place in the order."""
+        while not self._exhausted and (worker := self._hungry()) is not None:
+            state = _TaskState(self._sent)
+            try:
+                task = next(self._tasks, None)
+            except Exception as error:  # noqa: BLE001 - it is raised in its turn
+                state.error, self._exhausted = error, True
+                task = None
+            if task is None and state.error is None:
+                self._exhausted = True
+                return
+            self._order.append(state)
+            self._by_number[state.number] = state
+            self._sent += 1
+            if task is not None:
+                worker.tasks.append(state.number)
+                worker.send(TaskMessage(state.number, pickle.dumps(task, protocol=5)))
+
+    def _hungry(self) -> Worker | None:
+        worker = min(self._workers, key=lambda one: len(one.tasks))
+        return worker if len(worker.tasks) < _QUEUED else None
+
+    def _receive(self) -> None:
+        """Wait for workers, and take what they say."""
+        connections: dict[Connection, Worker] = {worker.connection: worker for worker in self._workers}
+        for ready in wait(list(connections)):
+            worker = connections[ready]  # type: ignore[index]  # wait gives back what it was given
+            try:
+                self._handle(worker, worker.receive())
+            except (EOFError, ConnectionResetError):
+                self._buried(worker)
+
+    def _handle(self, worker: Worker, message: Any) -> None:
+        match message:
+            case BatchMessage(number=number, nbytes=nbytes, offset=offset, content=content):
+                if offset is None or worker.view is None:
+                    batch = read_stream(content or b"")
+                else:
+                    batch = worker.view.read(offset, nbytes)
+                self._by_number[number].batches.append((worker, nbytes, batch))
+            case DoneMessage(number=number, failures=failures):
+                worker.tasks.remove(number)
+                self._by_number[number].is_done = True
+                self._failures.add(failures)
+            case FailedMessage(number=number, error=error, traceback=text):
+                worker.tasks.remove(number)
+                self._by_number[number].error = _remade(error, text)
+
+    def _buried(self, worker: Worker) -> None:
+        death = worker.death()
+        worker.kill()
+        self._workers.remove(worker)
+        held = worker.tasks[0] if worker.tasks else None
+        error = WorkerDiedError(
+            f"a worker {death} while it ran task {held} of: {self._stage.name}"
+            if held is not None
+            else f"a worker {death} before it did anything"
+        )
+        if held is None and self._workers:
+            return
+        state = self._by_number[held] if held is not None else self._order[0]
+        state.error = error
+        for number in list(worker.tasks)[1:]:
+            self._by_number[number].error = ExecutionError("its worker died before it began")
+
+
+def _remade(content: bytes, text: str) -> BaseException:
+    error, notes = pickle.loads(content)  # noqa: S301 - from our own worker
+    error.__notes__ = notes
+    error.__cause__ = RemoteTraceback(text)
+    return error  # type: ignore[no-any-return]
+
+
+def worker_count() -> int:
+    """Give the number of worker processes: as configured, else one for each core this process may use."""
+    if config().workers is not None:
+        return max(config().workers or 0, 1)
+    from joblib import cpu_count  # noqa: PLC0415 - it knows containers' limits
+
+    return int(cpu_count())
+
+
+def is_small(stage: WorkStage, task: ReadTask) -> bool:
+    """Whether a task is done here before a worker would have started."""
+    if not isinstance(task, BatchTask):
+        return False
+    size = task.batch.get_total_buffer_size()
+    if stage.operators and isinstance(reader := stage.operators[0], ReadFilesOperator):
+        size += sum(_size(path) for path in task.batch.column(reader.path).to_pylist())
+    return bool(size < SMALL_BYTES)
+
+
+def _size(path: str | None) -> int:
+    try:
+        return os.stat(path or "").st_size
+    except OSError:
+        return 0

@@ -1,0 +1,164 @@
+"""What runs in a worker process."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
+from types import TracebackType
+from typing import Any
+
+import cloudpickle
+import pyarrow as pa
+
+from lightdata.config import config_from
+from lightdata.execute.arena import Arena, stream_size, write_stream
+from lightdata.execute.message import (
+    AckMessage,
+    BatchMessage,
+    CancelledMessage,
+    CancelMessage,
+    DoneMessage,
+    FailedMessage,
+    ReadyMessage,
+    StageMessage,
+    TaskMessage,
+)
+from lightdata.physical.stage import Context, WorkStage
+
+SMALL_BYTES = 16 << 10
+"""Batches below this go by pipe: a slot would cost more than the copy."""
+
+
+class _Cancelled(Exception):  # noqa: N818 - not an error
+    """The run this task belongs to is over."""
+
+
+def main(connection: Connection, parent_pid: int, arena_bytes: int) -> None:
+    """Serve the calling process until its pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the calling process, which then closes the pipe
+    pa.set_cpu_count(1)
+    try:
+        _Worker(connection, parent_pid, arena_bytes).serve()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the calling process is gone, or done
+    finally:
+        os._exit(0)  # nothing here may outlive the pipe: not a thread of a user's function, nor an exit handler
+
+
+class _Worker:
+    def __init__(self, connection: Connection, parent_pid: int, arena_bytes: int) -> None:
+        self.connection = connection
+        self.tasks: deque[TaskMessage] = deque()
+        self.stage: WorkStage | None = None
+        self.context = Context()
+        self.on_the_way = 0
+        self.credit = 0
+        self.arena: Arena | None = None
+        if sys.platform != "win32":
+            self.arena = Arena(arena_bytes)
+        self.connection.send(ReadyMessage(os.getpid(), self.arena is not None))
+        if self.arena is not None:
+            send_handle(connection, self.arena.fd, parent_pid)
+            self.arena.close_fd()
+
+    def serve(self) -> None:
+        while True:
+            if not self.tasks:
+                if self._receive():
+                    self.connection.send(CancelledMessage())
+                continue
+            task = self.tasks.popleft()
+            try:
+                self._work_off(task)
+            except _Cancelled:
+                self.connection.send(CancelledMessage())
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                raise
+            except BaseException as error:  # noqa: BLE001 - sys.exit in a user's function is an error like any other
+                self.context.failures.clear()
+                self.connection.send(FailedMessage(task.number, portable(error), users_traceback(error)))
+
+    def _work_off(self, message: TaskMessage) -> None:
+        if self.stage is None:
+            raise RuntimeError("a task came before its stage")
+        for batch in self.stage.run(pickle.loads(message.task), self.context):  # noqa: S301 - from the calling process
+            self._send(message.number, batch)
+        self.connection.send(DoneMessage(message.number, list(self.context.failures)))
+        self.context.failures.clear()
+
+    def _send(self, number: int, batch: pa.RecordBatch) -> None:
+        nbytes = stream_size(batch)
+        while self.connection.poll() or (self.on_the_way and self.on_the_way + nbytes > self.credit):
+            if self._receive():
+                raise _Cancelled
+        slot = self.arena.write(batch, nbytes) if self.arena is not None and nbytes > SMALL_BYTES else None
+        content = None
+        if slot is None:
+            out = pa.BufferOutputStream()
+            write_stream(batch, out)
+            content = out.getvalue().to_pybytes()
+        self.on_the_way += nbytes
+        self.connection.send(BatchMessage(number, nbytes, slot[0] if slot else None, content))
+
+    def _receive(self) -> bool:
+        """Take one message; says whether everything was cancelled."""
+        match self.connection.recv():
+            case TaskMessage() as task:
+                self.tasks.append(task)
+            case AckMessage(nbytes=nbytes, freed=freed):
+                self.on_the_way -= nbytes
+                if self.arena is not None:
+                    self.arena.release(freed)
+            case StageMessage(stage=stage, config=settings, folder=folder, credit_bytes=credit):
+                config_from(settings)
+                os.chdir(folder)  # paths are relative to where the query runs
+                self.stage, self.context, self.credit = cloudpickle.loads(stage), Context(), credit
+                self.on_the_way = 0
+            case CancelMessage():
+                self.tasks.clear()
+                return True
+        return False
+
+
+def portable(error: BaseException) -> bytes:
+    """Pickle an exception with its notes; one that cannot travel becomes a RuntimeError with its words."""
+    notes = list(getattr(error, "__notes__", ()))
+    try:
+        content = cloudpickle.dumps((error, notes))
+        pickle.loads(content)  # noqa: S301 - just made
+    except Exception:  # noqa: BLE001 - anything can go wrong in a class that is not ours
+        words = f"{type(error).__name__}: {_words(error)}"
+        return cloudpickle.dumps((RuntimeError(words), notes))  # type: ignore[no-any-return]
+    return content  # type: ignore[no-any-return]
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a __str__ that raises
+        return "(its message cannot be shown)"
+
+
+def users_traceback(error: BaseException) -> str:
+    """Write a traceback from the first frame that is not the engine's."""
+    frame: TracebackType | None = error.__traceback__
+    first = next((one for one in _frames(frame) if not _is_ours(one)), frame)
+    return "".join(traceback.format_exception(type(error), error, first))
+
+
+def _frames(frame: TracebackType | None) -> Iterator[TracebackType]:
+    while frame is not None:
+        yield frame
+        frame = frame.tb_next
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    name: Any = frame.tb_frame.f_globals.get("__name__", "")
+    return str(name).startswith("lightdata.")

@@ -1,0 +1,218 @@
+"""Pixel operations as columns that do not exist yet.
+
+``pl.col("image").image.resize(8, 8)`` is the plain Polars expression ``pl.col(NAME).alias("image")``. NAME is the chain in
+words behind a reserved mark, ``image.resize(height=8, width=8)``, and a small grammar reads it back::
+
+    chain     = column { "." operation }
+    column    = identifier | JSON string
+    operation = word "(" [ key "=" value { ", " key "=" value } ] ")"
+    value     = JSON value | "col(" chain ")"
+
+So chains compose with every Polars operator, and pickle, compare and hash by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from lightdata.errors import ExpressionError, SchemaError
+from lightdata.types import operation as ops
+from lightdata.types.operation import Operation, output_type
+
+MARK = "\u2063"
+"""Starts the name of every deferred column: an invisible separator, so that words print as words."""
+
+ATTRIBUTES = ("width", "height", "channels", "mode", "format", "n_frames", "exif")
+
+_CONSTRUCTORS: dict[str, Callable[..., Operation]] = {
+    "decode": ops.Decode,
+    "resize": ops.Resize,
+    "resize_shortest": ops.ResizeShortest,
+    "crop": ops.Crop,
+    "center_crop": ops.CenterCrop,
+    "pad": ops.Pad,
+    "letterbox": ops.Letterbox,
+    "flip_left_right": ops.FlipLeftRight,
+    "flip_up_down": ops.FlipUpDown,
+    "rotate": ops.Rotate,
+    "to_mode": ops.ToMode,
+    "exif_transpose": ops.ExifTranspose,
+    "as_image": ops.AsImage,
+    "encode": ops.Encode,
+    "to_tensor": ops.ToTensor,
+    "cast": ops.Cast,
+    "reshape": ops.Reshape,
+    "transpose": ops.Transpose,
+    "normalize": ops.Normalize,
+    "cosine_similarity": ops.CosineSimilarity,
+    **{name: partial(ops.Attribute, name=name) for name in ATTRIBUTES},
+    **{name: partial(ops.Reduce, function=name) for name in ("argmax", "mean", "norm")},
+}
+
+_WORDS = {made: word for word, made in _CONSTRUCTORS.items() if isinstance(made, type)}
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Operations on a base column, in order."""
+
+    column: str
+    operations: tuple[Operation, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the deferred column."""
+        return MARK + str(self)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The base columns that must exist."""
+        others = [step.other for step in self.operations if isinstance(step, ops.CosineSimilarity)]
+        return frozenset({self.column}).union(*(other.inputs for other in others if isinstance(other, Chain)))
+
+    @property
+    def is_attribute(self) -> bool:
+        """Whether the answer is in the header of the file: no operation but the question."""
+        return len(self.operations) == 1 and isinstance(self.operations[0], ops.Attribute)
+
+    def then(self, operation: Operation) -> Chain:
+        """Add an operation."""
+        return Chain(self.column, (*self.operations, operation))
+
+    def type_in(self, schema: dict[str, pa.DataType] | Any) -> pa.DataType:
+        """Give the type of the result.
+
+        Raises
+        ------
+        SchemaError
+            If an operation does not apply.
+        """
+        try:
+            return output_type(self.operations, schema[self.column])
+        except SchemaError as error:
+            raise SchemaError(f"{self}: {error}") from None
+
+    def __str__(self) -> str:
+        column = self.column if self.column.isidentifier() else json.dumps(self.column)
+        return ".".join([column, *(_operation_words(step) for step in self.operations)])
+
+
+def _operation_words(operation: Operation) -> str:
+    arguments = dict(operation.arguments())
+    match operation:
+        case ops.Attribute(name=word):
+            arguments.pop("name")
+        case ops.Reduce(function=word):
+            arguments.pop("function")
+        case _:
+            word = _WORDS[type(operation)]
+    return f"{word}({', '.join(f'{key}={_value_words(value)}' for key, value in arguments.items())})"
+
+
+def _value_words(value: Any) -> str:
+    return f"col({value})" if isinstance(value, Chain) else json.dumps(value)
+
+
+@lru_cache(maxsize=4096)
+def parse(name: str) -> Chain:
+    """Read a deferred column's name back.
+
+    >>> parse(Chain("my image", (ops.Resize(height=8, width=9),)).name).operations
+    (Resize(height=8, width=9, interpolation='bilinear'),)
+    """
+    chain, rest = _parse_chain(name.removeprefix(MARK))
+    if rest:
+        raise ExpressionError(f"not the name of a deferred column: {name.removeprefix(MARK)!r}")
+    return chain
+
+
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
+
+
+def _parse_chain(text: str) -> tuple[Chain, str]:
+    if text.startswith('"'):
+        column, end = json.JSONDecoder().raw_decode(text)
+        rest = text[end:]
+    else:
+        column, rest = _word(text)
+    operations = []
+    while rest.startswith("."):
+        word, rest = _word(rest[1:])
+        arguments, rest = _parse_arguments(rest.removeprefix("("))
+        operations.append(_CONSTRUCTORS[word](**arguments))
+    return Chain(column, tuple(operations)), rest
+
+
+def _parse_arguments(rest: str) -> tuple[dict[str, Any], str]:
+    arguments: dict[str, Any] = {}
+    while not rest.startswith(")"):
+        key, rest = _word(rest)
+        rest = rest.removeprefix("=")
+        if rest.startswith("col("):
+            value, rest = _parse_chain(rest.removeprefix("col("))
+            rest = rest.removeprefix(")")
+        else:
+            value, end = json.JSONDecoder().raw_decode(rest)
+            rest = rest[end:]
+        arguments[key] = tuple(value) if isinstance(value, list) else value
+        rest = rest.removeprefix(", ")
+    return arguments, rest[1:]
+
+
+def _word(text: str) -> tuple[str, str]:
+    found = _IDENTIFIER.match(text)
+    if found is None:
+        raise ExpressionError(f"not the name of a deferred column: …{text!r}")
+    return found.group(), text[found.end() :]
+
+
+def is_deferred(name: str) -> bool:
+    """Whether a column name stands for a chain."""
+    return name.startswith(MARK)
+
+
+def in_words(text: str) -> str:
+    """Take the mark out of a message of Polars."""
+    return text.replace(MARK, "").replace("\\u{2063}", "")
+
+
+def chain_of(expr: pl.Expr, accessor: str) -> tuple[Chain, str]:
+    """Read the chain that an expression is so far, and the name of its result.
+
+    Raises
+    ------
+    ExpressionError
+        If the expression is not one column, perhaps with image operations.
+    """
+    root = expr.meta.undo_aliases()
+    if not root.meta.is_column():
+        raise ExpressionError(
+            f".{accessor} works on one column at a time, not on {in_words(str(expr))}; "
+            "name it first with with_columns, then use that column"
+        )
+    name = root.meta.root_names()[0]
+    output = expr.meta.output_name()
+    return (parse(name) if is_deferred(name) else Chain(name)), in_words(output)
+
+
+def extend(expr: pl.Expr, operation: Operation, accessor: str) -> pl.Expr:
+    """Add an operation to the chain an expression is."""
+    chain, output = chain_of(expr, accessor)
+    if isinstance(chain.operations[-1] if chain.operations else None, ops.Attribute | ops.Encode):
+        raise ExpressionError(f"{chain} ends a chain; nothing can follow it")
+    return pl.col(chain.then(operation).name).alias(output)
+
+
+def deferred_columns(expr: pl.Expr) -> Iterator[Chain]:
+    """List the chains an expression reads."""
+    for name in expr.meta.root_names():
+        if is_deferred(name):
+            yield parse(name)

@@ -1,0 +1,250 @@
+"""A Polars expression as a value that plans can hold, compare and ask questions of."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import polars.selectors as cs
+
+from lightdata.errors import ColumnNotFoundError, ExpressionError, SchemaError
+from lightdata.expr.deferred import Chain, deferred_columns, in_words, is_deferred, parse
+from lightdata.types.image import ImageType
+from lightdata.types.operation import AsImage
+from lightdata.types.schema import Schema
+
+_CHANGES_LENGTH = ("Filter", "Explode", "DropNulls")
+"""Nodes that Polars calls row-separable although they change the number of rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """One expression with one result; equal if Polars says it means the same."""
+
+    expr: pl.Expr
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self.expr.meta.eq(other.expr)
+
+    def __hash__(self) -> int:
+        return hash(self.expr.meta.serialize())
+
+    def __str__(self) -> str:
+        return in_words(str(self.expr))
+
+    @property
+    def name(self) -> str:
+        """The name of the result."""
+        return in_words(self.expr.meta.output_name())
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chains it reads, each once."""
+        return tuple(dict.fromkeys(deferred_columns(self.expr)))
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The base columns it reads: those inside chains, never the deferred names."""
+        plain = {name for name in self.expr.meta.root_names() if not is_deferred(name)}
+        return frozenset(plain).union(*(chain.inputs for chain in self.chains))
+
+    @property
+    def source(self) -> str | None:
+        """The column, real or deferred, that this expression is under perhaps another name; else ``None``."""
+        root = self.expr.meta.undo_aliases()
+        return root.meta.root_names()[0] if root.meta.is_column() else None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is a literal: the same value in every row."""
+        return self.expr.meta.is_literal(allow_aliasing=True) and self.expr.meta.is_row_separable()
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each result depends on its own row alone, so that any batch of rows may be computed apart.
+
+        Polars' ``is_row_separable`` looks at one node: it is true for ``a / a.max()`` and for filters. So every node is asked.
+        """
+        if self.source is not None:
+            return True
+        if any(f'"{node}"' in self.expr.meta.serialize(format="json") for node in _CHANGES_LENGTH):
+            return False
+        try:
+            nodes = list(_walk(self.expr))
+            separable = all(node.meta.is_row_separable() for node in nodes)
+        except pl.exceptions.PolarsError:
+            return False  # Polars cannot say what it is made of, so nothing is promised of it
+        return separable and any(node.meta.is_column() or node.meta.is_column_selection() for node in nodes)
+
+    def rename_inputs(self, names: dict[str, str]) -> Expression:
+        """Copy it reading other columns."""
+        text = self.expr.meta.serialize(format="json")
+        return Expression(_from_json(_renamed(json.loads(text), names)))
+
+
+def _walk(expr: pl.Expr) -> Iterator[pl.Expr]:
+    yield expr
+    for child in expr.meta.pop():
+        yield from _walk(child)
+
+
+def bind(exprs: Iterable[pl.Expr], schema: Schema | None, *, step: str) -> tuple[Expression, ...]:
+    """Turn a user's expressions into single-result expressions over the columns of ``schema``.
+
+    Selectors (``pl.all()``, ``cs.numeric()``, ``exclude``, ``nth``, patterns) are spelled out against the columns a user sees,
+    so that they never pick up a deferred one. With an unknown schema they are left for the first batch.
+
+    Raises
+    ------
+    ExpressionError
+        If an expression cannot be spelled out, or two results have one name.
+    ColumnNotFoundError
+        If a column does not exist.
+    """
+    bound = [one for expr in exprs for one in _spell_out(expr, schema, step)]
+    if schema is not None:
+        bound = [_unify_images(expression, schema) for expression in bound]
+        for expression in bound:
+            for name in sorted(expression.inputs):
+                if name not in schema:
+                    raise ColumnNotFoundError.for_step(name, step=step, available=schema.names)
+        _refuse_duplicates([expression.name for expression in bound], step)
+    return tuple(bound)
+
+
+def _unify_images(expression: Expression, schema: Schema) -> Expression:
+    """Let images of different modes and sizes meet in one expression (when/then, coalesce, fill_null) as plain images.
+
+    Polars refuses to mix extension types with different metadata.
+    """
+    names = expression.expr.meta.root_names() if expression.source is None else []
+    chains = {name: parse(name) if is_deferred(name) else Chain(name) for name in names}
+    if not all(chain.inputs <= schema.keys() for chain in chains.values()):
+        return expression
+    images = {name: kind for name, chain in chains.items() if isinstance(kind := chain.type_in(schema), ImageType)}
+    if len(set(images.values())) < 2:  # noqa: PLR2004 - nothing to unify
+        return expression
+    fixed = [name for name, kind in images.items() if kind.spec.is_fixed]
+    return expression.rename_inputs({name: chains[name].then(AsImage()).name for name in fixed})
+
+
+def _refuse_duplicates(names: Sequence[str], step: str) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ExpressionError(f"{step} makes two columns named {twice[0]!r}; give one another name with .alias()")
+
+
+def _spell_out(expr: pl.Expr, schema: Schema | None, step: str) -> list[Expression]:
+    text = expr.meta.serialize(format="json")
+    if '"KeepName"' in text and any(deferred_columns(expr)):
+        raise ExpressionError(
+            f"{step}: .name.keep() does not work on image operations; use .alias() to name the result"
+        )
+    if '"Selector"' not in text or schema is None:
+        return [Expression(expr)]
+    tree = json.loads(text)
+    frame = pl.DataFrame(schema=schema.to_polars())
+    picked = {json.dumps(node): _expand(node, frame, step) for node in _selectors(tree)}
+    if not picked:
+        return [Expression(expr)]  # the word stood in a literal
+    results = (
+        frame.lazy().select(_from_json(_replaced(tree, picked, None))) if not any(deferred_columns(expr)) else None
+    )
+    count = _result_count(results, picked, step)
+    return [Expression(_from_json(_replaced(tree, picked, index if count > 1 else None))) for index in range(count)]
+
+
+def _result_count(results: pl.LazyFrame | None, picked: dict[str, tuple[str, ...]], step: str) -> int:
+    if results is not None:
+        try:
+            return len(results.collect_schema())
+        except pl.exceptions.PolarsError as error:
+            raise ExpressionError(f"{step}: {in_words(str(error))}") from error
+    sizes = {len(names) for names in picked.values()}
+    if len(sizes) > 1:
+        raise ExpressionError(f"{step}: an expression mixes image operations with selectors of different sizes")
+    return sizes.pop()
+
+
+def _expand(selector: Any, frame: pl.DataFrame, step: str) -> tuple[str, ...]:
+    try:
+        return cs.expand_selector(frame, _from_json({"Selector": selector}).meta.as_selector())
+    except pl.exceptions.ColumnNotFoundError:
+        names = selector.get("ByName", {}).get("names", []) if isinstance(selector, dict) else []
+        missing = next((name for name in names if name not in frame.columns), str(selector))
+        raise ColumnNotFoundError.for_step(missing, step=step, available=frame.columns) from None
+
+
+def _selectors(tree: Any) -> Iterator[Any]:
+    match tree:
+        case {"Selector": selector} if len(tree) == 1:
+            yield selector
+        case dict():
+            for child in tree.values():
+                yield from _selectors(child)
+        case list():
+            for child in tree:
+                yield from _selectors(child)
+
+
+def _replaced(tree: Any, picked: dict[str, tuple[str, ...]], index: int | None) -> Any:
+    """Put columns where selectors were: all of them, or the ``index``-th of those that give several results."""
+    match tree:
+        case {"Selector": selector} if len(tree) == 1:
+            names = picked[json.dumps(selector)]
+            if index is None and len(names) != 1:
+                return {"Selector": {"ByName": {"names": list(names), "strict": True}}}
+            return {"Column": names[(index or 0) % len(names)]}
+        case dict():
+            return {key: _replaced(child, picked, index) for key, child in tree.items()}
+        case list() if index is None:
+            return [one for child in tree for one in _replaced_argument(child, picked)]
+        case list():
+            return [_replaced(child, picked, index) for child in tree]
+    return tree
+
+
+def _replaced_argument(tree: Any, picked: dict[str, tuple[str, ...]]) -> list[Any]:
+    """Spell a selector among the arguments of a function out as several arguments."""
+    match tree:
+        case {"Selector": selector} if len(tree) == 1:
+            return [{"Column": name} for name in picked[json.dumps(selector)]]
+    return [_replaced(tree, picked, None)]
+
+
+def _renamed(tree: Any, names: dict[str, str]) -> Any:
+    match tree:
+        case {"Column": str(name)} if len(tree) == 1:
+            return {"Column": names.get(name, name)}
+        case dict():
+            return {key: _renamed(child, names) for key, child in tree.items()}
+        case list():
+            return [_renamed(child, names) for child in tree]
+    return tree
+
+
+def _from_json(tree: Any) -> pl.Expr:
+    return pl.Expr.deserialize(io.StringIO(json.dumps(tree)), format="json")
+
+
+def result_schema(expressions: Sequence[Expression], schema: Schema, *, step: str, keep: bool) -> Schema:
+    """Ask Polars for the schema of a select (``keep`` false) or of with_columns, over visible and deferred columns.
+
+    Raises
+    ------
+    SchemaError
+        If types do not fit.
+    """
+    chains = {chain for expression in expressions for chain in expression.chains}
+    deferred = {chain.name: chain.type_in(schema) for chain in chains}
+    frame = pl.DataFrame(schema=Schema({**schema, **deferred}).to_polars()).lazy()
+    exprs = [expression.expr for expression in expressions]
+    try:
+        found = (frame.with_columns(exprs) if keep else frame.select(exprs)).collect_schema()
+    except pl.exceptions.PolarsError as error:
+        raise SchemaError(f"{step}: {in_words(str(error)).splitlines()[0]}") from error
+    types = Schema.from_polars({name: dtype for name, dtype in found.items() if name not in deferred})
+    return Schema(types)

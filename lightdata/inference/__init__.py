@@ -1,0 +1,1 @@
+"""ONNX models: what they are, where they run, and running them."""

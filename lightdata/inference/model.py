@@ -1,0 +1,294 @@
+"""What is known of an ONNX model before it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from lightdata.errors import ArgumentError, ModelError
+from lightdata.inference.device import check_device, session_options
+from lightdata.types.tensor import TensorType, fixed_tensor_type
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Per channel, on the 0..1 scale; what torchvision's classifiers were trained with."""
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+}
+
+
+class Port(NamedTuple):
+    """An input or output of a graph."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    """With ``None`` where any length goes; the first axis counts rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """How pixels become what a model was trained on: ``(value * scale - mean) / std``."""
+
+    mean: tuple[float, ...] | None = None
+    """Per channel, on the scaled values."""
+
+    std: tuple[float, ...] | None = None
+    scale: float | None = 1 / 255
+    mode: str | None = None
+    """The mode images are converted to; by default what the model's channels say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """Everything needed to run a model; a few strings and numbers, so it travels to workers for free."""
+
+    path: str
+    input: Port
+    layout: str
+    """"NCHW" or "NHWC"."""
+
+    outputs: tuple[tuple[Port, str], ...]
+    """Outputs that are kept, with the names of their columns."""
+
+    preprocess: Preprocess
+    labels: tuple[str, ...] | None = None
+    top_k: int | None = None
+    label_column: str = "label"
+    score_column: str = "score"
+    device: str = "auto"
+    batch_rows: int = 32
+    """Rows of one session call."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the input."""
+        return self.input.shape[1 if self.layout == "NCHW" else 3] or 3
+
+    @property
+    def size(self) -> tuple[int | None, int | None]:
+        """Height and width of the input, pixels; ``None`` where any goes."""
+        height, width = self.input.shape[2:] if self.layout == "NCHW" else self.input.shape[1:3]
+        return height, width
+
+    @property
+    def mode(self) -> str:
+        """The mode images are converted to."""
+        return self.preprocess.mode or {1: "L", 3: "RGB", 4: "RGBA"}[self.channels]
+
+    def output_types(self) -> dict[str, pa.DataType]:
+        """Give the columns that running it adds."""
+        if self.top_k is None:
+            return {column: _column_type(port) for port, column in self.outputs}
+        label = pa.int64() if self.labels is None else pa.large_string()
+        score = pa.from_numpy_dtype(np.dtype(self.outputs[0][0].dtype))
+        if self.top_k == 1:
+            return {self.label_column: label, self.score_column: score}
+        return {self.label_column: pa.large_list(label), self.score_column: pa.large_list(score)}
+
+
+def _column_type(port: Port) -> pa.DataType:
+    if None in port.shape[1:]:
+        return TensorType(port.dtype)
+    shape = tuple(length or 0 for length in port.shape[1:])
+    return fixed_tensor_type(port.dtype, shape) if shape else pa.from_numpy_dtype(np.dtype(port.dtype))
+
+
+class Graph(NamedTuple):
+    """What a model file says of itself."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    metadata: Mapping[str, str]
+
+
+def describe_model(path: str | os.PathLike[str], **options: Any) -> Model:
+    """Find out how to run a model on images; what cannot be told must be given.
+
+    Parameters
+    ----------
+    path : path of a .onnx file
+    options : outputs, batch_rows, device, labels, top_k, preprocess
+        As :meth:`lightdata.Dataset.infer` takes them.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or broken, or is no model of one image input.
+    ArgumentError
+        If an option has a value that cannot work.
+    """
+    file = os.path.abspath(os.fspath(path))
+    if not os.path.isfile(file):
+        raise ModelError(f"there is no model at {os.fspath(path)!r}")
+    graph = read_graph(file, os.stat(file).st_mtime_ns)
+    port, layout = _image_input(graph)
+    channels = port.shape[1 if layout == "NCHW" else 3]
+    model = Model(
+        path=file,
+        input=port,
+        layout=layout,
+        outputs=tuple((output, output.name) for output in graph.outputs),
+        preprocess=_preprocess(options.get("preprocess"), graph.metadata, port, channels),
+    )
+    return _with_options(model, graph, options)
+
+
+def _with_options(model: Model, graph: Graph, options: Mapping[str, Any]) -> Model:
+    device, batch_rows, top_k = (
+        options.get("device", "auto"),
+        options.get("batch_rows", 32),
+        options.get("top_k"),
+    )
+    check_device(device)
+    if not isinstance(batch_rows, int) or batch_rows < 1:
+        raise ArgumentError(f"batch_size must be a positive number of rows; got {batch_rows!r}")
+    labels = read_labels(options.get("labels"), model.path, graph.metadata)
+    if top_k is None and options.get("labels") is not None:
+        top_k = 1
+    kept, extra = _chosen_outputs(graph, options.get("outputs"), bool(top_k))
+    model = replace(
+        model,
+        device=device,
+        batch_rows=batch_rows,
+        labels=labels if top_k else None,
+        top_k=top_k,
+        outputs=kept,
+        **extra,
+    )
+    if top_k is not None:
+        _check_top_k(model)
+    return model
+
+
+@lru_cache(maxsize=64)
+def read_graph(path: str, modified_ns: int) -> Graph:  # noqa: ARG001 - a changed file is another graph
+    """Read the inputs, outputs and metadata of a model file."""
+    import onnxruntime as ort  # noqa: PLC0415 - half a second, only for those who infer
+
+    try:
+        session = ort.InferenceSession(path, session_options(optimize=False), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(f"{path} is not a model that ONNX Runtime can load: {error}") from error
+    ports = ([_port(node) for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
+    inputs, outputs = map(tuple, ports)
+    return Graph(inputs, outputs, dict(session.get_modelmeta().custom_metadata_map))
+
+
+def _port(node: Any) -> Port:
+    shape = tuple(length if isinstance(length, int) and length > 0 else None for length in node.shape)
+    return Port(node.name, _DTYPES.get(node.type, node.type), shape)
+
+
+def _image_input(graph: Graph) -> tuple[Port, str]:
+    found = ", ".join(f"{port.name}: {port.dtype} {list(port.shape)}" for port in graph.inputs)
+    if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:  # noqa: PLR2004 - rows, channels, height, width
+        raise ModelError(f"the model must have one input of images [N, C, H, W] or [N, H, W, C]; it has {found}")
+    port = graph.inputs[0]
+    if port.dtype not in ("float32", "float16", "uint8"):
+        raise ModelError(f"the model's input must be float32, float16 or uint8; it has {found}")
+    first, last = port.shape[1] in (1, 3, 4), port.shape[3] in (1, 3, 4)
+    if first == last:
+        raise ModelError(f"cannot tell where the channels are in the model's input {found}")
+    return port, "NCHW" if first else "NHWC"
+
+
+def _preprocess(given: Any, metadata: Mapping[str, str], port: Port, channels: int | None) -> Preprocess:
+    match given:
+        case Preprocess():
+            return given
+        case Mapping():
+            return _from_mapping(given)
+        case None if port.dtype == "uint8":
+            return Preprocess(scale=None)
+        case None if "mean" in metadata and "std" in metadata:
+            return Preprocess(mean=tuple(json.loads(metadata["mean"])), std=tuple(json.loads(metadata["std"])))
+        case None if channels == 3:  # noqa: PLR2004 - RGB
+            warnings.warn(
+                "the model does not say how its input was normalised; using ImageNet's mean and std. "
+                "Pass preprocess={'mean': ..., 'std': ...} to choose, or preprocess={} for values from 0 to 1",
+                stacklevel=4,
+            )
+            return Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD)
+        case None:
+            return Preprocess()
+    raise ArgumentError(f"preprocess takes a mapping with mean, std, scale and mode; got {given!r}")
+
+
+def _from_mapping(given: Mapping[str, Any]) -> Preprocess:
+    if unknown := given.keys() - {"mean", "std", "scale", "mode"}:
+        raise ArgumentError(f"preprocess has no {', '.join(sorted(unknown))}; it has mean, std, scale and mode")
+    values = {key: tuple(map(float, value)) if key in ("mean", "std") else value for key, value in given.items()}
+    return Preprocess(**values)
+
+
+def _chosen_outputs(graph: Graph, outputs: Any, ranked: bool) -> tuple[tuple[tuple[Port, str], ...], dict[str, str]]:
+    names = {port.name: port for port in graph.outputs}
+    chosen = dict.fromkeys(names) if outputs is None else _output_names(outputs)
+    extra = {f"{key}_column": chosen.pop(key) or key for key in ("label", "score") if ranked and key in chosen}
+    if unknown := chosen.keys() - names.keys():
+        raise ModelError(f"the model has no output {', '.join(sorted(unknown))}; it has {', '.join(names)}")
+    chosen = chosen or dict.fromkeys(names)
+    return tuple((names[name], column or name) for name, column in chosen.items()), extra
+
+
+def _output_names(outputs: Any) -> dict[str, str | None]:
+    match outputs:
+        case str():
+            return {outputs: None}
+        case Mapping():
+            return dict(outputs)
+        case Sequence():
+            return dict.fromkeys(outputs)
+    raise ArgumentError(f"outputs takes a name, names, or a mapping of output to column; got {outputs!r}")
+
+
+def _check_top_k(model: Model) -> None:
+    port = model.outputs[0][0]
+    classes = port.shape[-1] if port.shape else None
+    if not isinstance(model.top_k, int) or model.top_k < 1 or (classes and model.top_k > classes):
+        raise ArgumentError(f"top_k must be from 1 to the number of classes ({classes}); got {model.top_k!r}")
+    if len(model.outputs) > 1:
+        names = ", ".join(port.name for port, _ in model.outputs)
+        raise ArgumentError(f"top_k ranks one output; choose one of {names} with outputs=")
+    if model.labels is not None and classes is not None and len(model.labels) != classes:
+        raise ModelError(f"there are {len(model.labels)} labels for an output of {classes} classes")
+
+
+def read_labels(labels: Any, model_path: str, metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Find the class names: given as a list or a text file (a line each), else the model's metadata, else config.json beside it.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing.
+    """
+    if isinstance(labels, str | os.PathLike):
+        try:
+            return tuple(Path(labels).read_text(encoding="utf-8").splitlines())
+        except OSError as error:
+            raise ModelError(f"labels: {error}") from error
+    if labels is not None:
+        return tuple(str(label) for label in labels)
+    if "labels" in metadata:
+        return tuple(json.loads(metadata["labels"]))
+    beside = Path(model_path).with_name("config.json")
+    if beside.is_file():
+        names = json.loads(beside.read_text(encoding="utf-8")).get("id2label", {})
+        return tuple(names[key] for key in sorted(names, key=int)) or None
+    return None

@@ -1,0 +1,184 @@
+"""Write one image file a row."""
+
+from __future__ import annotations
+
+import os
+import string
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from lightdata.errors import ArgumentError, EncodeError, SchemaError
+from lightdata.io.sink import StagedFile
+from lightdata.kernels.columns import pixel_rows
+from lightdata.kernels.decode import to_pillow
+from lightdata.kernels.encode import codec_of, encode_image
+from lightdata.types.image import ImageType, iter_images
+from lightdata.types.image_spec import mode_of
+from lightdata.types.operation import image_known
+from lightdata.types.schema import Schema, describe
+
+_MAX_NAME_BYTES = 200
+"""Of one part of a file name; file systems stop at 255."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageSink:
+    """Image files named by a column, a template, or their place in the output."""
+
+    column: str
+    file_format: str
+    options: Mapping[str, Any]
+    name: str | None = None
+    """A column of names, or a template such as ``{label}/{row:06d}`` with columns and the row's number."""
+
+    @property
+    def task_rows(self) -> int:
+        """Few: every row is a file of its own."""
+        return 1
+
+    def columns(self) -> tuple[str, ...]:
+        """The images, and what names them."""
+        return tuple(dict.fromkeys((self.column, *self._name_columns())))
+
+    def check(self, schema: Schema) -> None:
+        """Refuse columns that are no images, and modes the format cannot hold."""
+        kind = schema[self.column]
+        codec = codec_of(self.file_format, self.options)
+        known = image_known(kind)
+        if known is None or pa.types.is_large_binary(kind):
+            raise SchemaError(
+                f"write_images: column {self.column!r} is {describe(kind)}; it takes images, or uint8 pixels [H, W] or "
+                "[H, W, 1|3|4]. Scale floats to 0..255 and cast them to uint8 first"
+            )
+        if known.mode is not None and known.mode not in codec.modes and not self._is_exact(codec.name, known.mode):
+            raise SchemaError(
+                f"write_images: {codec.name} cannot hold {describe(kind)}; convert it with .image.to_mode('RGB'), "
+                "or choose PNG or TIFF"
+            )
+
+    def write(self, batches: Iterator[pa.RecordBatch], staging: Path) -> Iterator[StagedFile]:
+        """Write every image that is not null."""
+        codec = codec_of(self.file_format, self.options)
+        for batch in batches:
+            names = self._names(batch, codec.suffix)
+            for number, image in enumerate(self._images(batch)):
+                if image is None:
+                    yield StagedFile("", None, 0, 0)
+                    continue
+                try:
+                    content = encode_image(image, codec, self.options)
+                except EncodeError as error:
+                    raise error.at(row=number) from error.__cause__
+                path = staging / f"{uuid.uuid4().hex}.{codec.suffix}"
+                path.write_bytes(content)
+                yield StagedFile(str(path), names[number], 1, len(content))
+
+    def final_name(self, number: int) -> str:
+        """Number the files."""
+        return f"{number:06d}.{codec_of(self.file_format).suffix}"
+
+    def __str__(self) -> str:
+        return f"images[{self.column} as {self.file_format}]"
+
+    def _is_exact(self, codec: str, mode: str) -> bool:
+        return codec == "WEBP" and mode in ("L", "LA")
+
+    def _images(self, batch: pa.RecordBatch) -> Iterator[Image.Image | None]:
+        column = batch.column(self.column)
+        if isinstance(column.type, ImageType):
+            for image in iter_images(column):
+                yield None if image is None else to_pillow(image)
+            return
+        for number, pixels in enumerate(pixel_rows(column)):
+            yield None if pixels is None else _pillow_of(pixels, number)
+
+    def _name_columns(self) -> tuple[str, ...]:
+        if self.name is None:
+            return ()
+        if "{" not in self.name:
+            return (self.name,)
+        fields = [field for _, field, _, _ in string.Formatter().parse(self.name) if field]
+        return tuple(field for field in fields if field != "row")
+
+    def _names(self, batch: pa.RecordBatch, suffix: str) -> list[str | None]:
+        if self.name is None:
+            return [None] * batch.num_rows
+        values = {name: batch.column(name).to_pylist() for name in self._name_columns()}
+        return [
+            checked_name(self._rendered({name: column[row] for name, column in values.items()}), suffix)
+            for row in range(batch.num_rows)
+        ]
+
+    def _rendered(self, values: Mapping[str, Any]) -> str:
+        """Fill in a row's values; its number is only known at commit, so ``{row}`` stays."""
+        if self.name is not None and "{" not in self.name:
+            return _escaped(os.path.splitext(os.path.basename(str(values[self.name])))[0])
+        parts = []
+        for literal, field, spec, _ in string.Formatter().parse(self.name or ""):
+            parts.append(_escaped(literal))
+            if field == "row":
+                parts.append(f"{{row:{spec}}}")
+            elif field:
+                value = format(values[field], spec or "")
+                if "/" in value or "\\" in value or value in ("", ".", ".."):
+                    raise EncodeError(f"{field} is {value!r}, which cannot be part of a file name")
+                parts.append(_escaped(value))
+        return "".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def checked_name(name: str, suffix: str) -> str:
+    """Give a relative file name its suffix, and refuse one that would leave the target folder.
+
+    >>> checked_name("cat/1", "png")
+    'cat/1.png'
+
+    Raises
+    ------
+    EncodeError
+        If the name is absolute, climbs, is hidden, or is too long.
+    """
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or "\\" in part for part in parts):
+        raise EncodeError(f"{name!r} is not a file name inside the target folder")
+    if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in parts):
+        raise EncodeError(f"a file name of {len(name)} characters is too long")
+    return name if name.lower().endswith(f".{suffix}") else f"{name}.{suffix}"
+
+
+def _pillow_of(pixels: np.ndarray[Any, Any], number: int) -> Image.Image:
+    if pixels.ndim == 3 and pixels.shape[2] == 1:  # noqa: PLR2004 - [H, W, 1] is one channel
+        pixels = pixels[..., 0]
+    if mode_of(pixels.shape, pixels.dtype) is None:
+        raise EncodeError(
+            f"a {pixels.dtype} array of shape {pixels.shape} is no image; images are uint8 [H, W] or [H, W, 1|3|4]. "
+            "Scale floats to 0..255 and cast them to uint8 first",
+            row=number,
+        )
+    return Image.fromarray(pixels)
+
+
+def check_template(name: str | None) -> None:
+    """Refuse a name template that cannot be read, when the query is built.
+
+    Raises
+    ------
+    ArgumentError
+        If braces do not match, or a field has no name.
+    """
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(name or "") if field is not None]
+    except ValueError as error:
+        raise ArgumentError(f"name={name!r}: {error}") from None
+    if not all(field.isidentifier() for field in fields):
+        raise ArgumentError(f"name={name!r}: each field names a column, or row")

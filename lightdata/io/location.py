@@ -1,0 +1,257 @@
+"""Where a path points, what is there, and the bytes of one file.
+
+Paths without a scheme and ``file://`` URLs go through the operating system; other URLs, and the paths of a
+filesystem that is passed along, go through fsspec.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.request import url2pathname
+
+import fsspec
+from fsspec.implementations.arrow import ArrowFSWrapper
+from fsspec.implementations.local import LocalFileSystem
+from pyarrow import fs as arrow_fs
+
+from lightdata.errors import ArgumentError, LightdataError, ReadError
+
+FileSystem = Any
+"""An fsspec or pyarrow filesystem (both untyped), or ``None`` to go by the path."""
+
+_log = logging.getLogger(__name__)
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
+"""EINVAL is how Windows answers for the name of a pattern."""
+
+
+class Entry(NamedTuple):
+    """One name in a folder."""
+
+    name: str
+    path: str
+    kind: str
+    """``file``, ``directory`` or ``other``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A path in its filesystem."""
+
+    path: str
+    """The path as its filesystem has it."""
+
+    remote: FileSystem = None
+    """The fsspec filesystem; ``None`` is this machine."""
+
+    from_url: bool = False
+    """Whether the path was a URL, so that what lies below it is shown as URLs too."""
+
+    chain: str = ""
+    """The end of a chained URL, ``::`` and what follows."""
+
+    def shown(self, path: str) -> str:
+        """Write a path of this filesystem so that it can be located again."""
+        return f"{self.remote.unstrip_protocol(path)}{self.chain}" if self.from_url else path
+
+    def kind(self) -> str | None:
+        """Say ``file``, ``directory`` or ``other``; ``None`` where nothing is.
+
+        Raises
+        ------
+        ReadError
+            If that cannot be found out.
+        """
+        try:
+            return _local_kind(self.path) if self.remote is None else self._remote_kind()
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # every filesystem has exceptions of its own
+            raise read_error(error, self.shown(self.path)) from error
+
+    def identity(self, folder: str) -> tuple[int, int] | None:
+        """Tell a folder from all others, whatever links lead to it; ``None`` where there are no links.
+
+        Raises
+        ------
+        ReadError
+            If the folder is gone.
+        """
+        if self.remote is not None:
+            return None
+        try:
+            status = os.stat(folder or os.curdir)
+        except OSError as error:
+            raise read_error(error, folder) from error
+        return status.st_dev, status.st_ino
+
+    def entries(self, folder: str) -> list[Entry]:
+        """List a folder by name; names that are not text are left out with a warning.
+
+        Raises
+        ------
+        ReadError
+            If the folder cannot be listed.
+        """
+        try:
+            found = _local_entries(folder) if self.remote is None else _remote_entries(self.remote, folder)
+            return sorted(entry for entry in found if _is_listed(entry))
+        except Exception as error:  # every filesystem has exceptions of its own
+            raise read_error(error, self.shown(folder)) from error
+
+    def _remote_kind(self) -> str:
+        # A web server's listing is a guess from links, and "?" begins its queries.
+        if self.shown(self.path).startswith(("http://", "https://")):
+            return "file"
+        return str(self.remote.info(self.path)["type"])
+
+
+def locate(path: str, filesystem: FileSystem = None) -> Location:
+    """Find the filesystem that a path belongs to.
+
+    >>> locate("file:///photos/a%20b.jpg").path
+    '/photos/a b.jpg'
+
+    Raises
+    ------
+    ArgumentError
+        If no filesystem is known for it.
+    """
+    if not isinstance(filesystem, None | LocalFileSystem | arrow_fs.LocalFileSystem):
+        wrapped = ArrowFSWrapper(filesystem) if isinstance(filesystem, arrow_fs.FileSystem) else filesystem
+        return Location(wrapped._strip_protocol(path), wrapped)  # noqa: SLF001 - fsspec has no public name for it
+    if path.startswith("file://"):
+        return Location(url2pathname(path.removeprefix("file://")))
+    if "://" not in path:
+        return Location(os.path.expanduser(path))
+    try:
+        remote, inner = fsspec.core.url_to_fs(path)
+    except (ImportError, ValueError) as error:
+        raise ArgumentError(f"{path}: no filesystem for this URL: {error}") from error
+    if isinstance(remote, LocalFileSystem):
+        return Location(inner)
+    return Location(inner, remote, from_url=True, chain=path[path.index("::") :] if "::" in path else "")
+
+
+def read_file(path: str, filesystem: FileSystem = None) -> bytes:
+    """Read a whole file.
+
+    Raises
+    ------
+    ReadError
+        For whatever keeps it from being read; also if it is not a regular file.
+    """
+    location = locate(path, filesystem)
+    try:
+        if location.remote is not None:
+            return bytes(location.remote.cat_file(location.path))
+        return _read_local(location.path)
+    except Exception as error:  # every filesystem has exceptions of its own
+        raise read_error(error, path) from error
+
+
+def read_head(path: str, length: int, filesystem: FileSystem = None) -> tuple[bytes, int]:
+    """Read the first ``length`` bytes of a file, or all if it is shorter; also tells its size.
+
+    Raises
+    ------
+    ReadError
+        As :func:`read_file`.
+    """
+    location = locate(path, filesystem)
+    try:
+        if location.remote is not None:
+            size = location.remote.size(location.path)
+            return bytes(location.remote.cat_file(location.path, start=0, end=min(length, size))), int(size)
+        size = regular_size(location.path)
+        with open(location.path, "rb") as file:
+            return file.read(length), size
+    except Exception as error:  # every filesystem has exceptions of its own
+        raise read_error(error, path) from error
+
+
+def regular_size(path: str) -> int:
+    """Give the bytes of a file on this machine without opening it: opening a pipe would wait for ever.
+
+    Raises
+    ------
+    ReadError
+        If it is missing or not a regular file.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise read_error(error, path) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadError("not a regular file", uri=path)
+    return status.st_size
+
+
+def read_error(error: Exception, uri: str) -> LightdataError:
+    """Turn what a filesystem raised into an error that names the file."""
+    if isinstance(error, LightdataError):
+        return error
+    return ReadError(str(getattr(error, "strerror", None) or error or type(error).__name__), uri=uri)
+
+
+def _local_kind(path: str) -> str | None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+    return "directory" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+
+def _local_entries(folder: str) -> Iterator[Entry]:
+    with os.scandir(folder or os.curdir) as found:
+        for entry in found:
+            yield Entry(entry.name, os.path.join(folder, entry.name), _entry_kind(entry))
+
+
+def _entry_kind(entry: os.DirEntry[str]) -> str:
+    try:
+        return "directory" if entry.is_dir() else "file" if entry.is_file() else "other"
+    except OSError:  # a link to itself
+        return "other"
+
+
+def _remote_entries(remote: FileSystem, folder: str) -> Iterator[Entry]:
+    for found in remote.ls(folder, detail=True):
+        path = str(found["name"]).rstrip("/")
+        if path != folder.rstrip("/"):  # object stores list the marker of the folder itself
+            yield Entry(path.rsplit("/", 1)[-1], path, str(found["type"]))
+
+
+def _is_listed(entry: Entry) -> bool:
+    if is_text(entry.name):
+        return True
+    _log.warning("skipped %r: its name is not text", entry.path)
+    return False
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8 and given to the operating system."""
+    return "\0" not in name and (name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name))
+
+
+def _read_local(path: str) -> bytes:
+    size = regular_size(path)
+    # Not to wait, should a pipe have taken the file's place since.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        # One byte more than the size: a short answer is then the whole file, without a second call.
+        first = os.read(descriptor, size + 1)
+        if len(first) == size:
+            return first
+        return b"".join([first, *iter(lambda: os.read(descriptor, 1 << 20), b"")])
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,110 @@
+"""Rows that are in memory already: Arrow tables, and ranges that need none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.types.canonical import canonical
+from lightdata.types.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTask:
+    """Rows that travel with their task."""
+
+    batch: pa.RecordBatch
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Produce the rows."""
+        yield self.batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemorySource:
+    """The rows of an Arrow table, in its order; the data are not copied."""
+
+    table: pa.Table
+
+    @property
+    def schema(self) -> Schema:
+        """Names and types of all columns."""
+        return Schema.of(self.table)
+
+    @property
+    def rows_are_listed(self) -> bool:
+        """The rows are here."""
+        return True
+
+    def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
+        """Cut the table every ``task_rows`` rows."""
+        table = self.table if pushdowns.columns is None else self.table.select(list(pushdowns.columns))
+        if pushdowns.n_rows is not None:
+            table = table.slice(0, pushdowns.n_rows)
+        for start in range(0, table.num_rows, task_rows):
+            yield BatchTask(one_batch(canonical(table.slice(start, task_rows))))
+
+    def count(self) -> int:
+        """Count the rows."""
+        return int(self.table.num_rows)
+
+    def __str__(self) -> str:
+        return f"memory[{self.table.num_rows} rows]"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSource:
+    """The integers ``0 .. n - 1`` in one int64 column."""
+
+    n: int
+    column: str = "id"
+
+    @property
+    def schema(self) -> Schema:
+        """One int64 column."""
+        return Schema({self.column: pa.int64()})
+
+    @property
+    def rows_are_listed(self) -> bool:
+        """Any share of the rows can be named."""
+        return True
+
+    def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
+        """Cut the range every ``task_rows`` rows."""
+        stop = self.n if pushdowns.n_rows is None else min(self.n, pushdowns.n_rows)
+        for start in range(0, stop, task_rows):
+            yield RangeTask(start, min(start + task_rows, stop), self.column)
+
+    def count(self) -> int:
+        """Count the rows."""
+        return self.n
+
+    def __str__(self) -> str:
+        return f"range[{self.n}]"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeTask:
+    """A part of a range, made where it is read."""
+
+    start: int
+    stop: int
+    column: str
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Produce the integers."""
+        yield pa.RecordBatch.from_arrays([pa.array(np.arange(self.start, self.stop))], names=[self.column])
+
+
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """Give a table as one batch; copies only if it has several chunks."""
+    batches = table.to_batches()
+    if len(batches) == 1:
+        return batches[0]
+    if not batches:
+        return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in table.schema.types], schema=table.schema)
+    return pa.concat_batches(batches)

@@ -1,0 +1,248 @@
+"""Parquet files, one task for each row group; every batch is validated in full before it is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lightdata.errors import DecodeError, LightdataError, SchemaError
+from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files
+from lightdata.io.location import locate, read_error, regular_size
+from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.types.canonical import canonical
+from lightdata.types.schema import Schema
+
+EXTENSIONS = ("parquet",)
+
+_RAY_TENSORS = ("ray.data.arrow_tensor", "ray.data.arrow_tensor_v2")
+"""Extension names under which Ray Data writes tensors of one shape, as lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetSource:
+    """The rows of Parquet files that have the same columns; made by :meth:`open`."""
+
+    paths: Paths
+    """Files, folders or patterns."""
+
+    stored: Schema | None
+    """The columns of the first file; ``None`` if there is no file."""
+
+    filesystem: FileSystem = field(default=None, hash=False)
+    """The filesystem of the paths, where they do not say it."""
+
+    ignore_missing_paths: bool = False
+    """Go on where a path does not exist, or nothing is found."""
+
+    include_paths: bool = False
+    """Add the column ``path``."""
+
+    @classmethod
+    def open(
+        cls,
+        paths: Paths,
+        *,
+        filesystem: FileSystem = None,
+        ignore_missing_paths: bool = False,
+        include_paths: bool = False,
+    ) -> Self:
+        """Make the source; reads the footer of the first file.
+
+        Raises
+        ------
+        SchemaError
+            If a column of the first file cannot be held.
+        """
+        names = as_paths(paths)
+        files = list_files(
+            names, extensions=EXTENSIONS, filesystem=filesystem, ignore_missing_paths=ignore_missing_paths
+        )
+        stored = next((_footer(file, filesystem)[0] for file in files), None)
+        if include_paths and stored is not None and "path" in stored:
+            raise SchemaError("the files have a column named 'path'; include_paths would hide it")
+        return cls(
+            paths=names,
+            stored=stored,
+            filesystem=filesystem,
+            ignore_missing_paths=ignore_missing_paths,
+            include_paths=include_paths,
+        )
+
+    @property
+    def schema(self) -> Schema | None:
+        """The columns of the files, and ``path`` if it was asked for; ``None`` if there is no file."""
+        if self.stored is None or not self.include_paths:
+            return self.stored
+        return Schema({**self.stored, "path": pa.large_string()})
+
+    @property
+    def rows_are_listed(self) -> bool:
+        """The rows are in files."""
+        return False
+
+    def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
+        """Give one task for each row group, in batches of ``task_rows`` rows, until there are rows enough."""
+        schema = self.schema
+        columns = pushdowns.columns if pushdowns.columns is not None or schema is None else tuple(schema)
+        left = pushdowns.n_rows
+        for path, group, rows in self._row_groups():
+            if left is not None and left <= 0:
+                return
+            left = None if left is None else left - rows
+            if rows:
+                yield ParquetTask(
+                    path=path,
+                    row_group=group,
+                    columns=columns or (),
+                    stored=tuple(name for name in columns or () if name in (self.stored or ())),
+                    batch_rows=task_rows,
+                    filesystem=self.filesystem,
+                )
+
+    def count(self) -> int:
+        """Add up the rows that the footers say."""
+        return sum(rows for _, _, rows in self._row_groups())
+
+    def __str__(self) -> str:
+        return f"parquet[{describe_paths(self.paths)}]"
+
+    def _row_groups(self) -> Iterator[tuple[str, int, int]]:
+        files = list_files(
+            self.paths,
+            extensions=EXTENSIONS,
+            filesystem=self.filesystem,
+            ignore_missing_paths=self.ignore_missing_paths,
+        )
+        for path in files:
+            schema, rows = _footer(path, self.filesystem)
+            _check_same(schema, self.stored or schema, path)
+            yield from ((path, group, count) for group, count in enumerate(rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetTask:
+    """One row group of one file."""
+
+    path: str
+    row_group: int
+    columns: tuple[str, ...]
+    stored: tuple[str, ...]
+    """Those of ``columns`` that are in the file."""
+
+    batch_rows: int
+    filesystem: FileSystem
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Produce the rows.
+
+        Raises
+        ------
+        DecodeError
+            If the file is damaged, or a column holds what its type does not allow.
+        """
+        with _opened(self.path, self.filesystem) as file:
+            left = file.metadata.row_group(self.row_group).num_rows
+            # One thread: the workers are many already.
+            batches = file.iter_batches(
+                self.batch_rows, row_groups=[self.row_group], columns=list(self.stored), use_threads=False
+            )
+            for batch in batches:
+                left -= batch.num_rows
+                yield self._finished(batch, file.schema_arrow)
+            if left:
+                raise DecodeError(f"row group {self.row_group} has {-left:+d} rows beyond its footer", uri=self.path)
+
+    def _finished(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        columns = {"path": pa.repeat(pa.scalar(self.path, pa.large_string()), batch.num_rows)}
+        for name in batch.schema.names:
+            columns[name] = _checked_column(batch.column(name), schema.field(name), self.path)
+        return pa.RecordBatch.from_pydict(columns).select(list(self.columns))
+
+
+def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:
+    try:
+        array.validate(full=True)
+        if (tensor := _ray_tensor_type(stored)) is not None:
+            return pa.ExtensionArray.from_storage(tensor, array.cast(tensor.storage_type))
+        column = canonical(pa.RecordBatch.from_arrays([array], names=[stored.name])).column(0)
+        column.validate(full=True)
+    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
+        raise DecodeError(f"column {stored.name!r}: {error}", uri=path) from error
+    return column
+
+
+def _footer(path: str, filesystem: FileSystem) -> tuple[Schema, list[int]]:
+    """Read the canonical columns of a file, and the rows of each row group."""
+    with _opened(path, filesystem) as file:
+        metadata = file.metadata
+        rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        return _canonical_schema(file.schema_arrow, path), rows
+
+
+def _canonical_schema(stored: pa.Schema, path: str) -> Schema:
+    types: dict[str, pa.DataType] = {}
+    for column in stored:
+        if column.name in types:
+            raise SchemaError(f"{path} has two columns named {column.name!r}")
+        empty = pa.schema([column]).empty_table().column(0).combine_chunks()
+        try:
+            types[column.name] = _checked_column(empty, column, path).type
+        except DecodeError as error:
+            raise SchemaError(f"{path} has a column that cannot be held: {error.message}") from error
+    return Schema(types)
+
+
+def _check_same(schema: Schema, first: Schema, path: str) -> None:
+    for name in first:
+        if name not in schema:
+            raise SchemaError(f"{path} has no column {name!r}, which the first file has")
+    for name, kind in schema.items():
+        if name not in first:
+            raise SchemaError(f"{path} has a column {name!r}, which the first file has not")
+        if kind != first[name]:
+            raise SchemaError(f"{path}: column {name!r} is {kind}, in the first file {first[name]}")
+
+
+def _ray_tensor_type(stored: pa.Field) -> pa.DataType | None:
+    """Give the canonical type of a column that Ray Data wrote as tensors of one shape."""
+    metadata = stored.metadata or {}
+    if metadata.get(b"ARROW:extension:name", b"").decode() not in _RAY_TENSORS:
+        return None
+    shape = tuple(int(size) for size in json.loads(metadata.get(b"ARROW:extension:metadata", b"")))
+    return pa.fixed_shape_tensor(stored.type.value_type, shape)
+
+
+@contextmanager
+def _opened(path: str, filesystem: FileSystem) -> Iterator[pq.ParquetFile]:
+    location = locate(path, filesystem)
+    with ExitStack() as stack:
+        try:
+            if location.remote is None:
+                regular_size(location.path)
+                yield stack.enter_context(_parquet_file(location.path, path))
+            else:
+                stream = stack.enter_context(location.remote.open(location.path, "rb"))
+                yield stack.enter_context(_parquet_file(stream, path))
+        except LightdataError:
+            raise
+        except OSError as error:
+            # Arrow raises OSError without a number for damage that it finds.
+            raise read_error(error, path) if error.errno else DecodeError(str(error), uri=path) from error
+        except (pa.ArrowException, ValueError) as error:
+            raise DecodeError(str(error), uri=path) from error
+
+
+def _parquet_file(stream: Any, path: str) -> pq.ParquetFile:
+    """Open a file and have the types that its schema names made, by classes that know nothing of files."""
+    try:
+        file = pq.ParquetFile(stream)
+        file.schema_arrow  # noqa: B018 - the types are made here
+    except (SchemaError, TypeError, LookupError) as error:
+        raise DecodeError(f"its schema: {error}", uri=path) from error
+    return file

@@ -1,0 +1,61 @@
+"""The seam between a query and where its rows come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from lightdata.types.schema import Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushdowns:
+    """What the rest of the query does not need, so that a source may leave it out."""
+
+    columns: tuple[str, ...] | None = None
+    """The only columns to produce, or ``None`` for all."""
+
+    n_rows: int | None = None
+    """Rows after which nothing more will be asked for."""
+
+
+class ReadTask(Protocol):
+    """A share of a source's rows; picklable, and it opens its files where it is read."""
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Produce the rows of this share, in order, in canonical types."""
+        ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Describes rows without holding them.
+
+    Tasks come in row order, so rows keep the order of the source however many workers read them. Making a source opens no
+    file but what its schema needs; ``tasks`` may list and open files.
+    """
+
+    @property
+    def schema(self) -> Schema | None:
+        """Names and types of all columns, or ``None`` where only reading tells."""
+        ...
+
+    @property
+    def rows_are_listed(self) -> bool:
+        """Whether the calling process holds the rows themselves, so that tasks of any number of rows can be cut."""
+        ...
+
+    def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
+        """Cut the rows into tasks of ``task_rows`` rows where rows are listed, else as the files fall."""
+        ...
+
+    def count(self) -> int | None:
+        """Count the rows without reading them, or ``None`` where that cannot be."""
+        ...
+
+    def __str__(self) -> str:
+        """Say what is read, as ``explain`` shows it."""
+        ...

@@ -1,0 +1,1 @@
+"""Pure functions on batches: decode, transform, encode."""

@@ -1,0 +1,81 @@
+"""Pixels to the bytes of an image file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from lightdata.errors import ArgumentError, EncodeError
+
+
+class Codec(NamedTuple):
+    """What a file format can hold."""
+
+    name: str
+    """Pillow's name."""
+
+    suffix: str
+    modes: tuple[str, ...]
+    """Modes that it keeps without loss of channels or range."""
+
+    options: tuple[str, ...]
+    """Options of Pillow's encoder."""
+
+
+CODECS = {
+    "png": Codec("PNG", "png", ("L", "LA", "RGB", "RGBA", "I;16"), ("compress_level", "optimize")),
+    "jpeg": Codec("JPEG", "jpg", ("L", "RGB"), ("quality", "optimize", "progressive", "subsampling")),
+    "webp": Codec("WEBP", "webp", ("RGB", "RGBA"), ("quality", "lossless", "method", "alpha_quality", "exact")),
+    "tiff": Codec("TIFF", "tiff", ("L", "LA", "RGB", "RGBA", "I;16", "I", "F"), ("compression",)),
+    "bmp": Codec("BMP", "bmp", ("L", "RGB"), ()),
+}
+
+_ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+
+
+def codec_of(file_format: str, options: Mapping[str, Any] | None = None) -> Codec:
+    """Find a format by name, and refuse options it does not have.
+
+    >>> codec_of("JPG", {"quality": 90}).name
+    'JPEG'
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown format or option.
+    """
+    name = file_format.lower().lstrip(".")
+    codec = CODECS.get(_ALIASES.get(name, name))
+    if codec is None:
+        raise ArgumentError(f"images cannot be written as {file_format!r}; use one of {', '.join(CODECS)}")
+    if unknown := (options or {}).keys() - set(codec.options):
+        allowed = ", ".join(codec.options) or "no options"
+        raise ArgumentError(f"{codec.name} has no option {', '.join(sorted(unknown))}; it takes {allowed}")
+    return codec
+
+
+def encode_image(image: Image.Image, codec: Codec, options: Mapping[str, Any] | None = None) -> bytes:
+    """Encode one image; nothing of its mode is lost silently, and no metadata is written.
+
+    Raises
+    ------
+    EncodeError
+        If the format cannot hold the image's mode, or the encoder fails.
+    """
+    if codec.name == "WEBP" and image.mode in ("L", "LA"):
+        image = image.convert("RGB" if image.mode == "L" else "RGBA")  # exact: WebP has no grey
+    if image.mode not in codec.modes:
+        raise EncodeError(
+            f"{codec.name} cannot hold {image.mode} images (it holds {', '.join(codec.modes)}); "
+            'convert them first, e.g. with .image.to_mode("RGB"), or choose PNG or TIFF'
+        )
+    out = io.BytesIO()
+    try:
+        image.info = {}
+        image.save(out, format=codec.name, **(options or {}))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise EncodeError(f"{codec.name}: {error}") from error
+    return out.getvalue()

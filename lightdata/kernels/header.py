@@ -1,0 +1,110 @@
+"""What the header of an image file tells, without decoding its pixels."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image
+
+from lightdata.config import config
+from lightdata.errors import DecodeError
+from lightdata.types.image import EncodedImage, Payload
+from lightdata.types.image_spec import MODES
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF")
+"""Formats that are parsed. Others are refused: some make Pillow start other programs."""
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how the camera was held, 1 to 8 (EXIF 2.32, 4.6.4)."""
+
+_STORED_AS = {"1": "L", "La": "LA", "RGBX": "RGB", "RGBa": "RGBA", "PA": "RGBA"}
+
+
+def stored_mode(image: Image.Image) -> str:
+    """Choose the mode that keeps everything an opened file says.
+
+    Palettes become the colours they stand for, with alpha if they have transparency; 1-bit becomes 8-bit grey; 16-bit grey
+    stays 16-bit; CMYK, YCbCr, LAB and HSV become RGB.
+    """
+    if image.mode in MODES:
+        return image.mode
+    if image.mode == "P":
+        return "RGBA" if "transparency" in image.info else "RGB"
+    if image.mode.startswith("I;16"):
+        return "I;16"
+    return _STORED_AS.get(image.mode, "RGB")
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Read the EXIF orientation; 1 where there is none or it makes no sense."""
+    value = image.getexif().get(ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
+
+
+def open_image(data: Payload) -> Image.Image:
+    """Open an image file held in memory, without decoding it.
+
+    Raises
+    ------
+    DecodeError
+        If it is not one of :data:`FORMATS`, is broken, or has more pixels than ``max_image_pixels``.
+    """
+    with decode_errors():
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    limit = config().max_image_pixels
+    if image.width * image.height > limit:
+        raise DecodeError(
+            f"{image.width}x{image.height} pixels are more than max_image_pixels={limit}; raise it with lightdata.config"
+        )
+    return image
+
+
+def read_header(data: Payload) -> EncodedImage:
+    """Describe an image file by its header; height and width are those after EXIF orientation.
+
+    Raises
+    ------
+    DecodeError
+        If the header is not that of an image.
+    """
+    with decode_errors():
+        image = open_image(data)
+        height, width = image.height, image.width
+        if orientation_of(image) >= 5:  # noqa: PLR2004 - 5 to 8 are the quarter turns
+            height, width = width, height
+        return EncodedImage(data, (image.format or "").lower(), stored_mode(image), height, width)
+
+
+def count_frames(data: Payload) -> int:
+    """Count the frames of an image file."""
+    with decode_errors():
+        return int(getattr(open_image(data), "n_frames", 1))
+
+
+def exif_tag(data: Payload, tag: int) -> str | None:
+    """Read one EXIF tag as text; ``None`` where the file does not have it."""
+    with decode_errors():
+        exif = open_image(data).getexif()
+        value = exif.get(tag, exif.get_ifd(0x8769).get(tag))
+        return None if value is None else str(value)
+
+
+@contextmanager
+def decode_errors() -> Iterator[None]:
+    """Turn whatever a decoder raises into :class:`DecodeError`.
+
+    Nine exception classes come out of Pillow for broken files, and warnings for odd ones.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except DecodeError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise DecodeError(f"not an image file of a known format ({', '.join(FORMATS)})") from None
+    except Exception as error:
+        raise DecodeError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,41 @@
+"""Cut a stream of batches anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+
+def rebatch(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Give batches of exactly ``rows`` rows, the last with what is left.
+
+    >>> [batch.num_rows for batch in rebatch(iter([pa.record_batch({"a": range(5)})] * 2), 4)]
+    [4, 4, 2]
+    """
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        held.append(batch)
+        count += batch.num_rows
+        while count >= rows:
+            batch, held = _take(held, rows)  # noqa: PLW2901 - the part that is whole
+            count -= rows
+            yield batch
+    if count:
+        yield _take(held, count)[0]
+
+
+def _take(held: list[pa.RecordBatch], rows: int) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:
+    taken = []
+    while rows:
+        first = held[0]
+        taken.append(first.slice(0, rows))
+        rows -= taken[-1].num_rows
+        held = [first.slice(taken[-1].num_rows), *held[1:]] if taken[-1].num_rows < first.num_rows else held[1:]
+    return taken[0] if len(taken) == 1 else concat(taken), held
+
+
+def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Join batches of one schema into one."""
+    return pa.concat_batches(batches)

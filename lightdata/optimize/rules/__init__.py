@@ -1,0 +1,1 @@
+"""One rewrite in each file; its docstring is the equation and its legality."""

@@ -1,0 +1,51 @@
+"""Which rules run, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lightdata.optimize.rewrite import Fired, Rule, rewrite
+from lightdata.optimize.rules.header_only_attributes import header_only_attributes
+from lightdata.optimize.rules.push_down_filter import push_down_filter
+from lightdata.optimize.rules.push_down_limit import push_down_limit
+from lightdata.optimize.rules.push_down_projection import push_down_projection
+from lightdata.plan.node import Plan
+from lightdata.plan.verify import verify
+
+
+class Stage(NamedTuple):
+    """Rules that run together until none applies."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+STAGES = (
+    # Filters move first: every later rule then sees the smallest input. A filter on header attributes moves in the same
+    # stage, since each move may let another filter pass.
+    Stage("filters", (push_down_filter, header_only_attributes)),
+    # Limits move when filters have settled: a limit never passes a filter, and would only stand in its way.
+    Stage("limits", (push_down_limit,)),
+    # Columns last: only now is it known where each is read.
+    Stage("columns", (push_down_projection,)),
+)
+
+
+def optimize(plan: Plan) -> tuple[Plan, list[Fired]]:
+    """Rewrite a plan into a cheaper one with the same rows, and say which rules changed it.
+
+    The plan is checked after every stage.
+    """
+    fired: list[Fired] = []
+    for plan, more in optimized_stages(plan):  # noqa: B020, PLR1704 - each stage continues from the last
+        fired.extend(more)
+    return plan, fired
+
+
+def optimized_stages(plan: Plan) -> Iterator[tuple[Plan, list[Fired]]]:
+    """Give the plan as it is after each stage."""
+    for stage in STAGES:
+        plan, fired = rewrite(plan, stage.rules)
+        verify(plan)
+        yield plan, fired

@@ -1,0 +1,1 @@
+"""How a query runs: stages of fused operators, and the steps between them."""

@@ -1,0 +1,1 @@
+"""What workers do to batches; one operator in each file."""

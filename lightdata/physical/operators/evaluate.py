@@ -1,0 +1,107 @@
+"""Expressions on batches: chains are computed here, the rest is handed to Polars unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+import pyarrow as pa
+
+from lightdata.errors import ExpressionError
+from lightdata.expr.deferred import Chain, in_words
+from lightdata.expr.expression import Expression, bind
+from lightdata.physical.operators.chains import compute_chains
+from lightdata.physical.stage import Context, hidden_names, visible_names, with_column, without_hidden
+from lightdata.types.canonical import canonical
+from lightdata.types.schema import Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOperator:
+    """Select, add or filter by expressions that treat each row by itself."""
+
+    verb: Literal["select", "with_columns", "filter"]
+    expressions: tuple[Expression, ...]
+    is_bound: bool
+    """Whether selectors were spelled out when the query was built; else each batch tells the columns."""
+
+    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+        """Evaluate on each batch."""
+        for batch in batches:
+            columns = evaluate(self._bound(batch), batch)
+            match self.verb:
+                case "filter":
+                    yield batch.filter(columns.popitem()[1])
+                case "with_columns":
+                    yield _with_columns(batch, columns)
+                case "select":
+                    columns.update({name: batch.column(name) for name in hidden_names(batch)})
+                    yield pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+    def _bound(self, batch: pa.RecordBatch) -> Sequence[Expression]:
+        if self.is_bound:
+            return self.expressions
+        schema = Schema.of(without_hidden(batch))
+        bound = bind([one.expr for one in self.expressions], schema, step=self.verb)
+        for one in bound:
+            if not one.is_elementwise and not (one.is_constant and self.verb == "with_columns"):
+                raise ExpressionError(
+                    f"{self.verb}: {one} needs all rows at once, which only works where the columns are known before "
+                    "the query runs; pass schema= to the map or map_batches before it"
+                )
+        return bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeChainsOperator:
+    """Add deferred columns under their own names, for a step that Polars runs over all rows."""
+
+    chains: tuple[Chain, ...]
+
+    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+        """Compute the chains of each batch."""
+        for batch in batches:
+            yield _with_columns(batch, compute_chains(batch, self.chains))
+
+
+def _with_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    for name, column in columns.items():
+        batch = with_column(batch, name, column)
+    return batch
+
+
+def evaluate(expressions: Sequence[Expression], batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Compute expressions on one batch, by name; what is only a column or a chain never sees Polars."""
+    deferred = compute_chains(batch, dict.fromkeys(chain for one in expressions for chain in one.chains))
+    columns: dict[str, pa.Array] = {}
+    for one in expressions:
+        source = one.source
+        if source is not None:
+            columns[one.name] = deferred[source] if source in deferred else batch.column(source)
+    rest = [one for one in expressions if one.source is None]
+    if rest:
+        columns.update(_in_polars(rest, batch, deferred))
+    return {one.name: columns[one.name] for one in expressions}
+
+
+def _in_polars(
+    expressions: Sequence[Expression], batch: pa.RecordBatch, deferred: dict[str, pa.Array]
+) -> dict[str, pa.Array]:
+    read = {name for one in expressions for name in one.expr.meta.root_names()}
+    needed = [name for name in visible_names(batch) if name in read] or visible_names(batch)[:1]
+    arrays = {**{name: batch.column(name) for name in needed}, **deferred}
+    frame = pl.from_arrow(pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays)))
+    names = [f"{number}" for number in range(len(expressions))]
+    exprs = [one.expr.alias(name) for one, name in zip(expressions, names, strict=True)]
+    try:
+        table = frame.with_columns(exprs).select(names).to_arrow()  # type: ignore[union-attr]  # a batch gives a frame
+    except pl.exceptions.PolarsError as error:
+        raise ExpressionError(in_words(str(error))) from error
+    results = canonical(table)
+    return {one.name: _one_array(results.column(number)) for number, one in enumerate(expressions)}
+
+
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -1,0 +1,55 @@
+"""A user's function on batches of rows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from lightdata.errors import ColumnNotFoundError
+from lightdata.kernels.batch_format import from_output, to_format
+from lightdata.kernels.rebatch import rebatch
+from lightdata.physical.operators.map_rows import declared
+from lightdata.physical.stage import Context, uri_of, without_hidden
+from lightdata.plan.function import UserFunction
+from lightdata.types.schema import Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MapBatchesOperator:
+    """Call the function on batches of ``batch_rows`` rows, and take what it returns or yields."""
+
+    function: UserFunction
+    batch_rows: int | None
+    batch_format: str
+    input_columns: tuple[str, ...] | None
+    schema: Schema | None
+
+    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
+        """Call the function on each batch."""
+        call = context.resource(self, self.function.build)
+        for batch in batches if self.batch_rows is None else rebatch(batches, self.batch_rows):
+            if batch.num_rows:
+                yield from self._outputs(call, batch)
+
+    def _outputs(self, call: Any, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        given = self._input(batch)
+        try:
+            result = call(given)
+            for output in result if inspect.isgenerator(result) else (result,):
+                yield declared(from_output(output), self.schema)
+        except Exception as error:
+            first = uri_of(batch, 0)
+            files = f", the first from file {first!r}" if first else ""
+            error.add_note(f"lightdata: in map_batches({self.function.name}), a batch of {batch.num_rows} rows{files}")
+            raise
+
+    def _input(self, batch: pa.RecordBatch) -> Any:
+        visible = without_hidden(batch)
+        for name in self.input_columns or ():
+            if name not in visible.schema.names:
+                raise ColumnNotFoundError.for_step(name, step="map_batches", available=visible.schema.names)
+        return to_format(visible.select(list(self.input_columns)) if self.input_columns else visible, self.batch_format)

@@ -1,0 +1,111 @@
+"""What a query is lowered to: a source, stages that workers run, and steps of the calling process between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from lightdata.errors import RowError
+from lightdata.expr.deferred import MARK
+from lightdata.io.source import Pushdowns, ReadTask, Source
+
+URI = f"{MARK}uri"
+"""A hidden column that names each row's file, so that errors can; it never leaves its stage."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What a stage keeps in one worker from task to task."""
+
+    resources: dict[Any, Any] = field(default_factory=dict)
+    """Built functions and open sessions, by the operator that uses them."""
+
+    failures: list[RowError] = field(default_factory=list)
+    """Rows of the current task that failed and were let go."""
+
+    def resource(self, key: Any, build: Any) -> Any:
+        """Give what an operator built before, or build it."""
+        if key not in self.resources:
+            self.resources[key] = build()
+        return self.resources[key]
+
+
+class Operator(Protocol):
+    """Turns batches into batches; picklable, and it opens what it needs where it runs."""
+
+    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
+        """Process the batches of one task, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkStage:
+    """Operators that run one after another on a task, in one worker, batch by batch."""
+
+    operators: tuple[Operator, ...]
+    name: str
+    is_heavy: bool = True
+    """Whether it touches files, pixels or a user's code; only that is worth a worker."""
+
+    max_workers: int | None = None
+    """Workers that may run it, where a user limits the copies of a function."""
+
+    def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
+        """Read a task and pass it through all operators."""
+        batches = task.read()
+        for operator in self.operators:
+            batches = operator.run(batches, context)
+        for batch in batches:
+            yield without_hidden(batch)
+
+
+class DriverStep(Protocol):
+    """Works on the stream of all batches, in the calling process."""
+
+    def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Process all batches, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A whole query, ready to run."""
+
+    source: Source
+    pushdowns: Pushdowns
+    task_rows: int
+    steps: tuple[WorkStage | DriverStep, ...]
+
+
+def hidden_names(batch: pa.RecordBatch) -> list[str]:
+    """Name the columns that users never see."""
+    return [name for name in batch.schema.names if name == URI]
+
+
+def visible_names(batch: pa.RecordBatch) -> list[str]:
+    """Name the columns that users see."""
+    return [name for name in batch.schema.names if name != URI]
+
+
+def without_hidden(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Leave hidden columns out."""
+    visible = visible_names(batch)
+    return batch if len(visible) == batch.num_columns else batch.select(visible)
+
+
+def uri_of(batch: pa.RecordBatch, row: int) -> str | None:
+    """Name the file a row came from, where that is known."""
+    for name in (URI, "path"):
+        if name in batch.schema.names and pa.types.is_large_string(batch.column(name).type):
+            return batch.column(name)[row].as_py()  # type: ignore[no-any-return]
+    return None
+
+
+def with_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:
+    """Add a column, or replace the one of that name where it stands."""
+    place = batch.schema.get_field_index(name)
+    field = pa.field(name, column.type)
+    return batch.append_column(field, column) if place < 0 else batch.set_column(place, field, column)

@@ -1,0 +1,1 @@
+"""What to compute: steps, their schema, their checks, their words."""

@@ -1,0 +1,184 @@
+"""The steps of a query: frozen values, each its arguments and the step before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self
+
+from lightdata.expr.expression import Expression
+from lightdata.inference.model import Model
+from lightdata.io.sink import Sink
+from lightdata.io.source import Pushdowns, Source
+from lightdata.plan.function import UserFunction
+from lightdata.types.schema import Schema
+
+OnError = Literal["raise", "null", "skip"]
+"""What becomes of a row that fails: the run ends, the value is null, or the row is dropped."""
+
+BatchFormat = Literal["numpy", "pandas", "pyarrow", "polars"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A step and, through its input, everything before it."""
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        """The steps this one reads from."""
+        return tuple(value for field in fields(self) if isinstance(value := getattr(self, field.name), Plan))
+
+    def map_inputs(self, change: Callable[[Plan], Plan]) -> Self:
+        """Copy this step with every input changed; return ``self`` if none changed."""
+        changed = {}
+        for field in fields(self):
+            before = getattr(self, field.name)
+            if isinstance(before, Plan) and (after := change(before)) is not before:
+                changed[field.name] = after
+        return replace(self, **changed) if changed else self
+
+    def walk(self) -> Iterator[Plan]:
+        """List this step and all before it, last first."""
+        yield self
+        for step in self.inputs:
+            yield from step.walk()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan(Plan):
+    """Take the rows of a source."""
+
+    source: Source
+    pushdowns: Pushdowns = Pushdowns()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFiles(Plan):
+    """Add the bytes of the file that each path names."""
+
+    input: Plan
+    path: str
+    """Column of paths or URLs."""
+
+    column: str
+    """Column to add: large binary."""
+
+    filesystem: Any = None
+    on_error: OnError = "raise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeImages(Plan):
+    """Turn a column of encoded bytes into images, upright."""
+
+    input: Plan
+    column: str
+    mode: str | None = None
+    size: tuple[int, int] | None = None
+    """Height and width, pixels."""
+
+    exif_transpose: bool = True
+    on_error: OnError = "raise"
+    uri: str | None = None
+    """Column that names each row's file in errors."""
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether images stay as their files say, so that a header tells all there is to tell."""
+        return self.mode is None and self.size is None and self.exif_transpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select(Plan):
+    """Keep only the results of expressions."""
+
+    input: Plan
+    expressions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithColumns(Plan):
+    """Add or replace columns."""
+
+    input: Plan
+    expressions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter(Plan):
+    """Keep the rows of ``input`` where ``predicate`` is true."""
+
+    input: Plan
+    predicate: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop(Plan):
+    """Leave columns out."""
+
+    input: Plan
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename(Plan):
+    """Give columns other names."""
+
+    input: Plan
+    names: tuple[tuple[str, str], ...]
+    """Pairs of old and new name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit(Plan):
+    """Keep the first ``n`` rows."""
+
+    input: Plan
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapRows(Plan):
+    """Call a user's function on each row."""
+
+    input: Plan
+    function: UserFunction
+    kind: Literal["map", "flat_map", "filter"]
+    schema: Schema | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapBatches(Plan):
+    """Call a user's function on batches of rows."""
+
+    input: Plan
+    function: UserFunction
+    batch_rows: int | None = None
+    """Rows of every batch but the last; ``None`` for whatever is at hand."""
+
+    batch_format: BatchFormat = "numpy"
+    input_columns: tuple[str, ...] | None = None
+    schema: Schema | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infer(Plan):
+    """Add the outputs of a model."""
+
+    input: Plan
+    column: str
+    """Images that the model looks at."""
+
+    model: Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Plan):
+    """Write rows to files; the result is one row for each file."""
+
+    input: Plan
+    sink: Sink
+    directory: str
+    """Where files wait to be committed."""

@@ -1,0 +1,133 @@
+"""What every legal plan satisfies; broken rules are the user's errors, raised before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from lightdata.errors import ColumnNotFoundError, ModelError, SchemaError
+from lightdata.expr.deferred import MARK
+from lightdata.expr.expression import result_schema
+from lightdata.plan.node import (
+    DecodeImages,
+    Drop,
+    Filter,
+    Infer,
+    MapBatches,
+    Plan,
+    ReadFiles,
+    Rename,
+    Scan,
+    Write,
+)
+from lightdata.plan.schema import schema_of
+from lightdata.types.operation import image_known
+from lightdata.types.schema import Schema, describe
+
+
+def verify(plan: Plan) -> None:
+    """Check a whole plan.
+
+    Raises
+    ------
+    PlanError
+        For the first step, from the source on, that cannot work.
+    """
+    for step in reversed(list(plan.walk())):
+        verify_step(step)
+
+
+def verify_step(plan: Plan) -> None:
+    """Check one step against the schema of its input; names are not checked where the schema is unknown."""
+    if isinstance(plan, Scan):
+        _refuse_mark(plan.source.schema)
+        return
+    before = schema_of(plan.inputs[0])
+    if before is not None:
+        _check_columns(plan, before)
+        _check_types(plan, before)
+    schema_of(plan)
+
+
+def _refuse_mark(schema: Schema | None) -> None:
+    for name in schema or ():
+        if MARK in name:
+            raise SchemaError(f"column {name!r} contains the invisible separator U+2063, which is reserved; rename it")
+
+
+def _check_columns(plan: Plan, before: Schema) -> None:
+    for name in _columns_read(plan):
+        if name not in before:
+            raise ColumnNotFoundError.for_step(name, step=step_name(plan), available=before.names)
+
+
+def _columns_read(plan: Plan) -> Iterable[str]:
+    match plan:
+        case ReadFiles(path=path):
+            return (path,)
+        case DecodeImages(column=column, uri=uri):
+            return (column,) if uri is None else (column, uri)
+        case Drop(columns=columns):
+            return columns
+        case Rename(names=names):
+            return [old for old, _ in names]
+        case MapBatches(input_columns=columns):
+            return columns or ()
+        case Infer(column=column):
+            return (column,)
+        case Write(sink=sink):
+            return sink.columns() or ()
+    return ()
+
+
+def _check_types(plan: Plan, before: Schema) -> None:
+    match plan:
+        case Filter(predicate=predicate):
+            _check_predicate(plan, before)
+        case DecodeImages(column=column):
+            if not pa.types.is_large_binary(before[column]):
+                raise SchemaError(f"decode: column {column!r} is {describe(before[column])}, not encoded bytes")
+        case Rename(names=names):
+            after = [dict(names).get(name, name) for name in before]
+            if len(set(after)) < len(after):
+                raise SchemaError(f"rename would give two columns one name: {', '.join(sorted(after))}")
+        case Infer():
+            _check_model(plan, before)
+        case Write(sink=sink):
+            sink.check(before)
+
+
+def _check_predicate(plan: Filter, before: Schema) -> None:
+    kind = next(iter(result_schema([plan.predicate], before, step="filter", keep=False).values()))
+    if not pa.types.is_boolean(kind):
+        raise SchemaError(f"filter needs a condition, and {plan.predicate} is {describe(kind)}")
+
+
+def _check_model(plan: Infer, before: Schema) -> None:
+    kind = before[plan.column]
+    known = image_known(kind)
+    if known is None:
+        raise SchemaError(f"infer: column {plan.column!r} is {describe(kind)}, not images")
+    for found, wanted in zip((known.height, known.width), plan.model.size, strict=True):
+        if found is not None and wanted is not None and found != wanted:
+            raise ModelError(
+                f"infer: column {plan.column!r} is {describe(kind)} and the model takes images of "
+                f"{plan.model.size[0]}x{plan.model.size[1]}; resize it first"
+            )
+    if taken := [name for name in plan.model.output_types() if name in before]:
+        raise ModelError(
+            f"infer would replace column {taken[0]!r}; name its result with outputs={{{taken[0]!r}: 'other_name'}}"
+        )
+
+
+def step_name(plan: Plan) -> str:
+    """Give the verb that users know a step by."""
+    match plan:
+        case ReadFiles():
+            return "read_files"
+        case DecodeImages():
+            return "decode"
+        case MapBatches(function=function):
+            return f"map_batches({function.name})"
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(plan).__name__).lstrip("_")

@@ -1,0 +1,305 @@
+"""Where datasets come from: files, and what is in memory already."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lightdata.dataset.dataset import Dataset
+from lightdata.errors import ArgumentError
+from lightdata.io.files import FileListSource, Partitioning, as_paths, check_paths
+from lightdata.io.memory import MemorySource, RangeSource
+from lightdata.io.numpy import NumpySource
+from lightdata.io.parquet import ParquetSource
+from lightdata.io.tfrecord import TFRecordSource
+from lightdata.kernels.rows import batch_from_rows
+from lightdata.plan.node import DecodeImages, Drop, OnError, Plan, ReadFiles, Scan
+from lightdata.types.canonical import canonical
+from lightdata.types.image_spec import MODES
+from lightdata.types.tensor import fixed_tensors
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "avif")
+"""What :func:`read_images` takes from folders."""
+
+
+def read_images(
+    paths: Paths,
+    *,
+    size: tuple[int, int] | None = None,
+    mode: str | None = None,
+    include_paths: bool = False,
+    partitioning: Partitioning | Literal["hive", "dir"] | None = None,
+    partition_filter: Callable[[dict[str, str]], bool] | None = None,
+    ignore_missing_paths: bool = False,
+    file_extensions: Sequence[str] | None = IMAGE_EXTENSIONS,
+    shuffle: Literal["files"] | int | None = None,
+    filesystem: Any = None,
+    on_error: OnError = "raise",
+    exif_transpose: bool = True,
+) -> Dataset:
+    """Read image files into a column ``image``; no image is opened until rows are asked for.
+
+    Parameters
+    ----------
+    paths : file, folder, pattern or list of them
+        Folders are searched to the bottom, sorted by name, without hidden names.
+    size : (height, width), optional
+        Resize to so many pixels, bilinear.
+    mode : str, optional
+        Convert, e.g. to "RGB" or "L". By default each image keeps what its file says; palettes become colours, and 16-bit grey
+        stays 16-bit.
+    include_paths : bool
+        Add a column ``path``.
+    partitioning : "hive", or a :class:`Partitioning`, optional
+        Make columns of the names of folders: ``label=cat/`` for "hive"; for "dir", ``Partitioning("dir", field_names=["label"])``.
+    partition_filter : function of the folders' values, optional
+        Keeps the files for which it is true.
+    ignore_missing_paths : bool
+        Go on where a path does not exist.
+    file_extensions : sequence of str, optional
+        What to take from folders and patterns; ``None`` for every file.
+    shuffle : "files" or int, optional
+        Read files in random order; a number is the seed.
+    filesystem : fsspec or pyarrow filesystem, optional
+        Where paths are; by default they say so themselves.
+    on_error : "raise", "null" or "skip"
+        What becomes of an image that cannot be read or decoded. "raise" decodes only what somebody looks at, so a broken image that is
+        only copied passes; "null" and "skip" decode every image to know.
+    exif_transpose : bool
+        Turn images upright as their EXIF orientation says.
+
+    Returns
+    -------
+    Dataset
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (5, 4)).save(Path(folder, "a.png"))
+    ...     read_images(folder).show()
+    {'image': <Image RGB 4x5>}
+    """
+    _check_images(size, mode, on_error)
+    source = _listing(
+        paths,
+        partitioning=partitioning,
+        partition_filter=partition_filter,
+        ignore_missing_paths=ignore_missing_paths,
+        extensions=file_extensions,
+        shuffle=shuffle,
+        filesystem=filesystem,
+    )
+    plan: Plan = Scan(source=source)
+    plan = ReadFiles(input=plan, path="path", column="image", filesystem=filesystem, on_error=on_error)
+    plan = DecodeImages(
+        input=plan,
+        column="image",
+        mode=mode,
+        size=None if size is None else (int(size[0]), int(size[1])),
+        exif_transpose=exif_transpose,
+        on_error=on_error,
+    )
+    return Dataset(plan if include_paths else Drop(input=plan, columns=("path",)))
+
+
+def read_binary_files(
+    paths: Paths,
+    *,
+    include_paths: bool = False,
+    partitioning: Partitioning | Literal["hive", "dir"] | None = None,
+    partition_filter: Callable[[dict[str, str]], bool] | None = None,
+    ignore_missing_paths: bool = False,
+    file_extensions: Sequence[str] | None = None,
+    shuffle: Literal["files"] | int | None = None,
+    filesystem: Any = None,
+    on_error: OnError = "raise",
+) -> Dataset:
+    """Read whole files into a column ``bytes``; arguments are those of :func:`read_images`."""
+    _check_on_error(on_error)
+    source = _listing(
+        paths,
+        partitioning=partitioning,
+        partition_filter=partition_filter,
+        ignore_missing_paths=ignore_missing_paths,
+        extensions=file_extensions,
+        shuffle=shuffle,
+        filesystem=filesystem,
+    )
+    plan = ReadFiles(input=Scan(source=source), path="path", column="bytes", filesystem=filesystem, on_error=on_error)
+    return Dataset(plan if include_paths else Drop(input=plan, columns=("path",)))
+
+
+def read_numpy(
+    paths: Paths, *, include_paths: bool = False, ignore_missing_paths: bool = False, filesystem: Any = None
+) -> Dataset:
+    """Read ``.npy`` files into a column ``data``: numbers, or tensors of one shape; nothing is ever unpickled.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     np.save(Path(folder, "images.npy"), np.zeros((5, 32, 32, 3), np.uint8))
+    ...     print(read_numpy(folder).schema())
+    data: Tensor[uint8, (32, 32, 3)]
+    """
+    source = NumpySource.open(
+        paths, filesystem=filesystem, ignore_missing_paths=ignore_missing_paths, include_paths=include_paths
+    )
+    return Dataset(Scan(source=source))
+
+
+def read_tfrecords(
+    paths: Paths, *, include_paths: bool = False, ignore_missing_paths: bool = False, filesystem: Any = None
+) -> Dataset:
+    """Read TFRecord files of ``tf.train.Example`` messages, a column for each feature, without TensorFlow.
+
+    Checksums are always checked. A feature with one value in every record becomes a plain column, others become lists. Columns are
+    only known when records are read.
+    """
+    check_paths(paths, filesystem, ignore_missing_paths=ignore_missing_paths)
+    source = TFRecordSource(
+        paths=as_paths(paths),
+        filesystem=filesystem,
+        ignore_missing_paths=ignore_missing_paths,
+        include_paths=include_paths,
+    )
+    return Dataset(Scan(source=source))
+
+
+def read_parquet(
+    paths: Paths, *, include_paths: bool = False, ignore_missing_paths: bool = False, filesystem: Any = None
+) -> Dataset:
+    """Read Parquet files; image and tensor columns written by lightdata, and tensors written by Ray, come back as such."""
+    source = ParquetSource.open(
+        paths, filesystem=filesystem, ignore_missing_paths=ignore_missing_paths, include_paths=include_paths
+    )
+    return Dataset(Scan(source=source))
+
+
+def range(n: int) -> Dataset:  # noqa: A001 - Ray's word
+    """Make the integers ``0 .. n - 1`` in a column ``id``.
+
+    >>> range(2).take_all()
+    [{'id': 0}, {'id': 1}]
+    """
+    if not isinstance(n, int) or n < 0:
+        raise ArgumentError(f"range takes a number of rows of 0 or more; got {n!r}")
+    return Dataset(Scan(source=RangeSource(n)))
+
+
+def from_items(items: Iterable[Any]) -> Dataset:
+    """Make a dataset of rows: mappings of column to value, or plain values for a column ``item``.
+
+    >>> from_items(["a", "b"]).take_all()
+    [{'item': 'a'}, {'item': 'b'}]
+    """
+    rows = [item if isinstance(item, Mapping) else {"item": item} for item in items]
+    return Dataset(Scan(source=MemorySource(pa.Table.from_batches([batch_from_rows(rows)]))))
+
+
+def from_numpy(arrays: NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]) -> Dataset:
+    """Make a dataset of the rows of an array ``[N, ...]`` (column ``data``), of several, or of one for each column.
+
+    >>> from_numpy(np.zeros((3, 2, 2))).schema()
+    data: Tensor[float64, (2, 2)]
+    """
+    columns = arrays if isinstance(arrays, Mapping) else {"data": arrays}
+    whole = {
+        name: array if isinstance(array, np.ndarray) else np.concatenate(list(array)) for name, array in columns.items()
+    }
+    if any(array.ndim == 0 for array in whole.values()):
+        raise ArgumentError("from_numpy takes arrays with an axis of rows")
+    table = {name: pa.array(array) if array.ndim == 1 else fixed_tensors(array) for name, array in whole.items()}
+    return from_arrow(pa.table(table))
+
+
+def from_arrow(tables: pa.Table | pa.RecordBatch | Sequence[pa.Table | pa.RecordBatch]) -> Dataset:
+    """Make a dataset of Arrow tables, without a copy where types allow.
+
+    >>> from_arrow(pa.table({"a": [1]})).take_all()
+    [{'a': 1}]
+    """
+    parts = [tables] if isinstance(tables, pa.Table | pa.RecordBatch) else list(tables)
+    if not parts:
+        raise ArgumentError("from_arrow needs at least one table")
+    whole = [part if isinstance(part, pa.Table) else pa.Table.from_batches([part]) for part in parts]
+    return Dataset(Scan(source=MemorySource(canonical(pa.concat_tables(whole)))))
+
+
+def from_polars(frames: pl.DataFrame | Sequence[pl.DataFrame]) -> Dataset:
+    """Make a dataset of Polars frames."""
+    whole = [frames] if isinstance(frames, pl.DataFrame) else list(frames)
+    return from_arrow([frame.to_arrow() for frame in whole])
+
+
+def from_pandas(frames: Any) -> Dataset:
+    """Make a dataset of pandas frames; cells that are arrays become tensors."""
+    whole = list(frames) if isinstance(frames, list | tuple) else [frames]
+    batches = [
+        batch_from_rows(frame.to_dict("records"))
+        if _has_objects(frame)
+        else pa.RecordBatch.from_pandas(frame, preserve_index=False)
+        for frame in whole
+    ]
+    return from_arrow([batch.replace_schema_metadata(None) for batch in batches])
+
+
+def _has_objects(frame: Any) -> bool:
+    return any(hasattr(value, "__array__") for name in frame.columns for value in frame[name].head(1) if np.ndim(value))
+
+
+def _listing(
+    paths: Paths,
+    *,
+    partitioning: Partitioning | Literal["hive", "dir"] | None,
+    extensions: Sequence[str] | None,
+    shuffle: Literal["files"] | int | None,
+    filesystem: Any,
+    ignore_missing_paths: bool,
+    **options: Any,
+) -> FileListSource:
+    check_paths(paths, filesystem, ignore_missing_paths=ignore_missing_paths)
+    if partitioning == "dir":
+        raise ArgumentError("partitioning='dir' needs names: use ld.Partitioning('dir', field_names=['label'])")
+    return FileListSource(
+        paths=as_paths(paths),
+        extensions=None if extensions is None else tuple(one.lower().lstrip(".") for one in extensions),
+        filesystem=filesystem,
+        ignore_missing_paths=ignore_missing_paths,
+        partitioning=Partitioning("hive") if partitioning == "hive" else partitioning,
+        shuffle_seed=_seed(shuffle),
+        **options,
+    ).resolved()
+
+
+def _seed(shuffle: Literal["files"] | int | None) -> int | None:
+    match shuffle:
+        case None | int():
+            return shuffle
+        case "files":
+            return secrets.randbits(32)  # drawn once, so that this dataset has one order however often it runs
+    raise ArgumentError(f"shuffle must be 'files', a seed or None; got {shuffle!r}")
+
+
+def _check_images(size: Any, mode: str | None, on_error: str) -> None:
+    if size is not None and (len(size) != 2 or min(size) < 1):  # noqa: PLR2004 - height and width
+        raise ArgumentError(f"size must be (height, width) in pixels; got {size!r}")
+    if mode is not None and mode not in MODES:
+        raise ArgumentError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+    _check_on_error(on_error)
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in ("raise", "null", "skip"):
+        raise ArgumentError(f"on_error must be 'raise', 'null' or 'skip'; got {on_error!r}")

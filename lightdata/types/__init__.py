@@ -1,0 +1,1 @@
+"""What a column holds: images, tensors, and the words a schema prints."""

@@ -1,0 +1,92 @@
+"""One Arrow form for every column, whether or not it has been through Polars.
+
+Polars never hands back the storage it was given (``string`` returns as ``large_string``, ``binary`` as views, dates change
+unit). So that a schema can be told from the plan alone, every column enters and leaves in the form Polars would return it in,
+with views turned into large binary: pyarrow cannot filter or concatenate views, and they keep whole buffers alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import polars as pl
+import pyarrow as pa
+
+from lightdata.errors import SchemaError
+from lightdata.types.image import DYNAMIC_STORAGE, FIXED_STORAGE, ImageType
+from lightdata.types.tensor import STORAGE, TensorType
+
+
+def canonical_type(dtype: pa.DataType) -> pa.DataType:
+    """Give the type a column of ``dtype`` has everywhere inside lightdata.
+
+    >>> canonical_type(pa.list_(pa.string())).equals(pa.large_list(pa.large_string()))
+    True
+    """
+    match dtype:
+        case ImageType(spec=spec):
+            return ImageType(spec, FIXED_STORAGE if spec.is_fixed else DYNAMIC_STORAGE)
+        case TensorType():
+            return TensorType(dtype.dtype, STORAGE)
+        case pa.BaseExtensionType():
+            return dtype
+        case pa.ListType() | pa.LargeListType() | pa.ListViewType() | pa.LargeListViewType():
+            return pa.large_list(canonical_type(dtype.value_type))
+        case pa.FixedSizeListType():
+            return pa.list_(canonical_type(dtype.value_type), dtype.list_size)
+        case pa.StructType():
+            return pa.struct([(field.name, canonical_type(field.type)) for field in dtype])
+    if pa.types.is_string(dtype) or pa.types.is_string_view(dtype):
+        return pa.large_string()
+    if pa.types.is_binary(dtype) or pa.types.is_binary_view(dtype) or pa.types.is_fixed_size_binary(dtype):
+        return pa.large_binary()
+    return dtype if pa.types.is_large_binary(dtype) else _through_polars(dtype)
+
+
+def canonical(batch: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
+    """Cast the columns of Arrow data to their canonical types; columns that have them are not copied."""
+    types = [canonical_type(field.type) for field in batch.schema]
+    if all(field.type.equals(kind) for field, kind in zip(batch.schema, types, strict=True)):
+        return batch
+    columns = [canonical_array(column, kind) for column, kind in zip(batch.columns, types, strict=True)]
+    return type(batch).from_arrays(columns, names=batch.schema.names)
+
+
+def canonical_array(array: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    """Cast one column to ``kind``, looking inside extension types."""
+    if array.type.equals(kind):
+        return array
+    if isinstance(array, pa.ChunkedArray):
+        return pa.chunked_array([canonical_array(chunk, kind) for chunk in array.chunks], kind)
+    if isinstance(kind, pa.BaseExtensionType):
+        storage = array.storage if isinstance(array, pa.ExtensionArray) else array
+        return pa.ExtensionArray.from_storage(kind, storage.cast(kind.storage_type))
+    return array.cast(kind)
+
+
+def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]:
+    """Give Arrow types as the dtypes Polars would hold them in.
+
+    Raises
+    ------
+    SchemaError
+        If Polars has no dtype for a column.
+    """
+    empty = pa.schema(list(types.items())).empty_table()
+    try:
+        frame = pl.from_arrow(empty)
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise SchemaError(f"Polars cannot hold these columns: {error}") from error
+    return dict(frame.schema)  # type: ignore[union-attr]  # a table gives a frame
+
+
+def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataType]:
+    """Give Polars dtypes as canonical Arrow types."""
+    arrow = pl.DataFrame(schema=dict(schema)).to_arrow().schema
+    return {field.name: canonical_type(field.type) for field in arrow}
+
+
+@lru_cache(maxsize=1024)
+def _through_polars(dtype: pa.DataType) -> pa.DataType:
+    return pl.DataFrame(schema=to_polars_schema({"": dtype})).to_arrow().schema.field(0).type
