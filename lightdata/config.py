@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from lightdata.errors import ArgumentError
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -45,13 +43,13 @@ def config(**changes: Any) -> Config:
 
     Raises
     ------
-    ArgumentError
+    ValueError
         For a setting that does not exist or a value that cannot work.
     """
     global _current  # noqa: PLW0603 - one process has one configuration
     known = {field.name for field in fields(Config)}
     if unknown := changes.keys() - known:
-        raise ArgumentError(f"config has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+        raise ValueError(f"config has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
     _current = _checked(replace(_current, **changes))
     return _current
 
@@ -64,8 +62,8 @@ def config_from(settings: Config) -> None:
 
 def _checked(settings: Config) -> Config:
     if settings.workers is not None and settings.workers < 0:
-        raise ArgumentError(f"workers must be 0 or more, or None; got {settings.workers}")
+        raise ValueError(f"workers must be 0 or more, or None; got {settings.workers}")
     for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
         if getattr(settings, name) < 1:
-            raise ArgumentError(f"{name} must be positive; got {getattr(settings, name)}")
+            raise ValueError(f"{name} must be positive; got {getattr(settings, name)}")
     return settings

@@ -55,12 +55,13 @@ def read_images(
     size : (height, width), optional
         Resize to so many pixels, bilinear.
     mode : str, optional
-        Convert, e.g. to "RGB" or "L". By default each image keeps what its file says; palettes become colours, and 16-bit grey
-        stays 16-bit.
+        Convert, e.g. to "RGB" or "L". By default each image keeps what its file says; palettes become colours, and
+        16-bit grey stays 16-bit.
     include_paths : bool
         Add a column ``path``.
     partitioning : "hive", or a :class:`Partitioning`, optional
-        Make columns of the names of folders: ``label=cat/`` for "hive"; for "dir", ``Partitioning("dir", field_names=["label"])``.
+        Make columns of the names of folders: of ``label=cat/`` for "hive"; with names of yours for
+        ``Partitioning("dir", field_names=["label"])``.
     partition_filter : function of the folders' values, optional
         Keeps the files for which it is true.
     ignore_missing_paths : bool
@@ -72,8 +73,8 @@ def read_images(
     filesystem : fsspec or pyarrow filesystem, optional
         Where paths are; by default they say so themselves.
     on_error : "raise", "null" or "skip"
-        What becomes of an image that cannot be read or decoded. "raise" decodes only what somebody looks at, so a broken image that is
-        only copied passes; "null" and "skip" decode every image to know.
+        What becomes of an image that cannot be read or decoded. "raise" decodes only what somebody looks at, so a
+        broken image that is only copied passes; "null" and "skip" decode every image to know.
     exif_transpose : bool
         Turn images upright as their EXIF orientation says.
 
@@ -164,8 +165,8 @@ def read_tfrecords(
 ) -> Dataset:
     """Read TFRecord files of ``tf.train.Example`` messages, a column for each feature, without TensorFlow.
 
-    Checksums are always checked. A feature with one value in every record becomes a plain column, others become lists. Columns are
-    only known when records are read.
+    Checksums are always checked. A feature with one value in every record becomes a plain column, others become
+    lists. Columns are only known when records are read.
     """
     check_paths(paths, filesystem, ignore_missing_paths=ignore_missing_paths)
     source = TFRecordSource(
@@ -180,7 +181,7 @@ def read_tfrecords(
 def read_parquet(
     paths: Paths, *, include_paths: bool = False, ignore_missing_paths: bool = False, filesystem: Any = None
 ) -> Dataset:
-    """Read Parquet files; image and tensor columns written by lightdata, and tensors written by Ray, come back as such."""
+    """Read Parquet files; images and tensors written by lightdata, and tensors written by Ray, come back as such."""
     source = ParquetSource.open(
         paths, filesystem=filesystem, ignore_missing_paths=ignore_missing_paths, include_paths=include_paths
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -74,26 +75,7 @@ def _prefetched(items: Iterator[_T], count: int) -> Iterator[_T]:
     ready: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=count)
     stopped = threading.Event()
 
-    def put(is_item: bool, value: Any) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put((is_item, value), timeout=0.1)
-            except queue.Full:
-                continue
-
-    def fetch() -> None:
-        try:
-            for item in items:
-                put(True, item)
-                if stopped.is_set():
-                    break
-            put(False, None)
-        except BaseException as error:  # noqa: BLE001 - raised where the consumer is
-            put(False, error)
-        finally:
-            items.close()  # type: ignore[attr-defined]  # generators all
-
-    thread = threading.Thread(target=fetch, name="lightdata-prefetch", daemon=True)
+    thread = threading.Thread(target=_fetch, args=(items, ready, stopped), name="lightdata-prefetch", daemon=True)
     thread.start()
     try:
         while (entry := ready.get())[0]:
@@ -104,6 +86,25 @@ def _prefetched(items: Iterator[_T], count: int) -> Iterator[_T]:
     finally:
         stopped.set()
         thread.join()
+
+
+def _fetch(items: Iterator[Any], ready: queue.Queue[tuple[bool, Any]], stopped: threading.Event) -> None:
+    def put(entry: tuple[bool, Any]) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put(entry, timeout=0.1)
+                return
+
+    try:
+        for item in items:
+            put((True, item))
+            if stopped.is_set():
+                break
+        put((False, None))
+    except BaseException as error:  # noqa: BLE001 - raised where the consumer is
+        put((False, error))
+    finally:
+        items.close()  # type: ignore[attr-defined]  # generators all
 
 
 def to_torch(batches: Iterator[dict[str, Any]], dtypes: Any, device: str | None) -> Iterator[dict[str, Any]]:

@@ -36,8 +36,8 @@ class Consumption(Verbs):
     def schema(self) -> Schema:
         """Tell the names and types of the columns.
 
-        The plan tells them and no file is opened; only after a ``map`` or ``map_batches`` without ``schema=`` are the first rows
-        run.
+        The plan tells them and no file is opened; only after a ``map`` or ``map_batches`` without ``schema=`` are
+        the first rows run.
 
         >>> import lightdata as ld
         >>> ld.range(3).schema()

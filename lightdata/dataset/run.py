@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import pyarrow as pa
 
 from lightdata.config import config
-from lightdata.execute.executor import Executor
+from lightdata.execute.executor import Executor, close
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor, worker_count
 from lightdata.optimize.stages import optimize
@@ -46,10 +45,11 @@ def run(plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBat
         executor = PoolExecutor(
             workers=workers, failures=failures, inline_tasks=_INLINE_TASKS if wants_few_rows(plan) else 0
         )
+    batches = executor.run(pipeline)
     try:
-        with closing(executor.run(pipeline)) as batches:  # type: ignore[type-var]  # executors are generators
-            yield from with_progress(batches, verb=verb, total=pipeline.source.count)
+        yield from with_progress(batches, verb=verb, total=pipeline.source.count)
     finally:
+        close(batches)
         failures.tell()
 
 

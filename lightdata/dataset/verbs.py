@@ -135,16 +135,16 @@ class Verbs:
     ) -> Self:
         """Call a function, or a class built once for each worker, on each row; it returns the new row.
 
-        The row is a mapping that decodes an image when it is asked for. A returned array becomes a tensor, a returned Pillow
-        image an image.
+        The row is a mapping that decodes an image when it is asked for. A returned array becomes a tensor, a
+        returned Pillow image an image.
 
         Parameters
         ----------
         fn : callable
             From a row to a mapping of column to value.
         schema : mapping of column to type, optional
-            What ``fn`` returns, such as ``{"label": str, "pixels": ld.tensor_type("uint8", (32, 32, 3))}``. Without it, the first
-            rows tell, and steps after this one are only checked when they run.
+            What ``fn`` returns, such as ``{"label": str, "pixels": ld.tensor_type("uint8", (32, 32, 3))}``. Without
+            it, the first rows tell, and steps after this one are only checked when they run.
         fn_args, fn_kwargs
             Passed to ``fn`` after the row.
         concurrency : int or (int, int), optional
@@ -198,12 +198,13 @@ class Verbs:
         Parameters
         ----------
         fn : callable
-            From a batch to a batch: a mapping of column to array, or a pandas, Polars or Arrow table; or a generator of batches.
+            From a batch to a batch: a mapping of column to array, or a pandas, Polars or Arrow table; or a
+            generator of batches.
         batch_size : int, optional
             Rows of every batch but the last, whatever the files were; by default what is at hand.
         batch_format : "numpy", "pandas", "pyarrow", "polars"
-            What ``fn`` gets. NumPy and pandas get pixels, ``uint8 [N, H, W, C]`` where all images have one size and an array of
-            arrays where not; Polars and pyarrow get columns as they are stored.
+            What ``fn`` gets. NumPy and pandas get pixels, ``uint8 [N, H, W, C]`` where all images have one size and
+            an array of arrays where not; Polars and pyarrow get columns as they are stored.
         input_columns : sequence of str, optional
             The only columns that are decoded and handed over.
         schema, fn_args, fn_kwargs, concurrency, constructor
@@ -243,8 +244,8 @@ class Verbs:
     ) -> Self:
         """Run an ONNX model on a column of images and add its outputs.
 
-        Images are converted to the model's channels and normalised; they must have its size already. Models are code: run only those
-        you trust.
+        Images are converted to the model's channels and normalised; they must have its size already. Models are
+        code: run only those you trust.
 
         Parameters
         ----------
@@ -258,11 +259,11 @@ class Verbs:
         device : "auto", "cpu", "cuda" or "cuda:N"
             "cuda" never runs on the CPU; "auto" takes CUDA where it works, and logs which it took.
         labels : path or sequence, optional
-            Class names: a text file with a line each, or a list. By default those of the model's metadata or of the config.json
-            beside it.
+            Class names: a text file with a line each, or a list. By default those of the model's metadata or of the
+            config.json beside it.
         top_k : int, optional
-            Add ``label`` and ``score`` of the highest values instead of the output itself: single values for 1, lists for more.
-            The score is the output as it is. ``labels`` alone means 1.
+            Add ``label`` and ``score`` of the highest values instead of the output itself: single values for 1,
+            lists for more. The score is the output as it is. ``labels`` alone means 1.
         preprocess : mapping, optional
             ``mean`` and ``std`` per channel on the 0..1 scale, ``scale`` (1/255), ``mode``. By default what the model's
             metadata say, else ImageNet's with a warning.

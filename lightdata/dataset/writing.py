@@ -19,8 +19,8 @@ from lightdata.plan.verify import verify_step
 class Writing(Consumption):
     """A query that can be written.
 
-    Files are written by the workers into a hidden folder inside the target and moved into place together at the end; a run that
-    fails leaves nothing.
+    Files are written by the workers into a hidden folder inside the target and moved into place together at the
+    end; a run that fails leaves nothing.
     """
 
     def write_images(
@@ -39,11 +39,12 @@ class Writing(Consumption):
         ----------
         path : folder
         column : str
-            Images, or uint8 pixels ``[H, W]`` or ``[H, W, 1|3|4]``; 16-bit grey goes to PNG and TIFF. Null images are left out.
+            Images, or uint8 pixels ``[H, W]`` or ``[H, W, 1|3|4]``; 16-bit grey goes to PNG and TIFF. Null images
+            are left out.
         file_format : "png", "jpeg", "webp", "tiff" or "bmp"
         name : str, optional
-            A column whose values name the files, or a template of columns and ``{row}``, such as ``"{label}/{row:06d}"``. By default
-            files are numbered.
+            A column whose values name the files, or a template of columns and ``{row}``, such as
+            ``"{label}/{row:06d}"``. By default files are numbered.
         mode : "error" or "overwrite"
             Whether files of the same name may be replaced.
         options

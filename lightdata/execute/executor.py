@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Protocol
 
 import pyarrow as pa
@@ -18,7 +17,8 @@ RunStage = Callable[[WorkStage, Iterator[ReadTask]], Iterator[pa.RecordBatch]]
 class Executor(Protocol):
     """Runs a pipeline and streams its output.
 
-    Output order equals source order. The first error in row order is the one raised. Closing the iterator stops all workers.
+    Output order equals source order. The first error in row order is the one raised. Closing the iterator stops all
+    workers.
     """
 
     def run(self, pipeline: Pipeline, /) -> Iterator[pa.RecordBatch]:
@@ -37,11 +37,16 @@ def run_steps(pipeline: Pipeline, run_stage: RunStage) -> Iterator[pa.RecordBatc
             batches = step.run(read_tasks(tasks) if batches is None else batches)
     if batches is None:
         batches = read_tasks(tasks)
-    if not hasattr(batches, "close"):
+    try:
         yield from batches
-        return
-    with closing(batches):
-        yield from batches
+    finally:
+        close(batches)
+
+
+def close(batches: Iterator[pa.RecordBatch]) -> None:
+    """Close a stream of batches that can be closed: a generator ends what runs behind it."""
+    if hasattr(batches, "close"):
+        batches.close()
 
 
 def read_tasks(tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:

@@ -4,7 +4,8 @@ How a worker is used. Code that disagrees with this is wrong.
   Start      The worker says Ready, followed by the descriptor of its arena where descriptors can travel.
   Stage      Sent once for each run; the worker keeps what it builds for it until the next.
   Task       Answered by any number of Batch and one Done or Failed, in the order tasks were sent.
-  Credit     A worker with more than its credit of bytes on the way waits for Ack before it sends more. Batches are acknowledged
+  Credit     A worker with more than its credit of bytes on the way waits for Ack before it sends more. Batches are
+  acknowledged
              when the consumer takes them, in task order, so the task that everybody waits for can always go on.
   Cancel     Answered by Cancelled, after the batch in hand; tasks that were sent are forgotten.
   Leaving    The worker ends when its pipe closes, whatever became of the calling process.

@@ -118,8 +118,8 @@ class Worker:
     def __init__(self, arena_bytes: int) -> None:
         from joblib.externals.loky.backend import get_context  # noqa: PLC0415 - only for queries that need workers
 
-        # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts work.
-        # Fork is never used: it hangs after Polars has run, and CUDA forbids it.
+        # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts
+        # work. Fork is never used: it hangs after Polars has run, and CUDA forbids it.
         context = get_context("loky")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
@@ -371,7 +371,7 @@ def _remade(content: bytes, text: str) -> BaseException:
     error, notes = pickle.loads(content)  # noqa: S301 - from our own worker
     error.__notes__ = notes
     error.__cause__ = RemoteTraceback(text)
-    return error  # type: ignore[no-any-return]
+    return error
 
 
 def worker_count() -> int:

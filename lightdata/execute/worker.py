@@ -135,8 +135,8 @@ def portable(error: BaseException) -> bytes:
         pickle.loads(content)  # noqa: S301 - just made
     except Exception:  # noqa: BLE001 - anything can go wrong in a class that is not ours
         words = f"{type(error).__name__}: {_words(error)}"
-        return cloudpickle.dumps((RuntimeError(words), notes))  # type: ignore[no-any-return]
-    return content  # type: ignore[no-any-return]
+        return cloudpickle.dumps((RuntimeError(words), notes))
+    return content
 
 
 def _words(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Pixel operations as columns that do not exist yet.
 
-``pl.col("image").image.resize(8, 8)`` is the plain Polars expression ``pl.col(NAME).alias("image")``. NAME is the chain in
-words behind a reserved mark, ``image.resize(height=8, width=8)``, and a small grammar reads it back::
+``pl.col("image").image.resize(8, 8)`` is the plain Polars expression ``pl.col(NAME).alias("image")``. NAME is the
+chain in words behind a reserved mark, ``image.resize(height=8, width=8)``, and a small grammar reads it back::
 
     chain     = column { "." operation }
     column    = identifier | JSON string
@@ -154,6 +154,7 @@ def _parse_chain(text: str) -> tuple[Chain, str]:
 def _parse_arguments(rest: str) -> tuple[dict[str, Any], str]:
     arguments: dict[str, Any] = {}
     while not rest.startswith(")"):
+        value: Any
         key, rest = _word(rest)
         rest = rest.removeprefix("=")
         if rest.startswith("col("):
@@ -206,7 +207,7 @@ def chain_of(expr: pl.Expr, accessor: str) -> tuple[Chain, str]:
 def extend(expr: pl.Expr, operation: Operation, accessor: str) -> pl.Expr:
     """Add an operation to the chain an expression is."""
     chain, output = chain_of(expr, accessor)
-    if isinstance(chain.operations[-1] if chain.operations else None, ops.Attribute | ops.Encode):
+    if chain.operations and isinstance(chain.operations[-1], ops.Attribute | ops.Encode):
         raise ExpressionError(f"{chain} ends a chain; nothing can follow it")
     return pl.col(chain.then(operation).name).alias(output)
 

@@ -67,7 +67,8 @@ class Expression:
     def is_elementwise(self) -> bool:
         """Whether each result depends on its own row alone, so that any batch of rows may be computed apart.
 
-        Polars' ``is_row_separable`` looks at one node: it is true for ``a / a.max()`` and for filters. So every node is asked.
+        Polars' ``is_row_separable`` looks at one node: it is true for ``a / a.max()`` and for filters. So every
+        node is asked.
         """
         if self.source is not None:
             return True
@@ -95,8 +96,8 @@ def _walk(expr: pl.Expr) -> Iterator[pl.Expr]:
 def bind(exprs: Iterable[pl.Expr], schema: Schema | None, *, step: str) -> tuple[Expression, ...]:
     """Turn a user's expressions into single-result expressions over the columns of ``schema``.
 
-    Selectors (``pl.all()``, ``cs.numeric()``, ``exclude``, ``nth``, patterns) are spelled out against the columns a user sees,
-    so that they never pick up a deferred one. With an unknown schema they are left for the first batch.
+    Selectors (``pl.all()``, ``cs.numeric()``, ``exclude``, ``nth``, patterns) are spelled out against the columns a
+    user sees, so that they never pick up a deferred one. With an unknown schema they are left for the first batch.
 
     Raises
     ------

@@ -19,8 +19,8 @@ _INTERPOLATIONS = tuple(name.lower() for name in Image.Resampling.__members__)
 class ImageNamespace:
     """Image operations and the facts that an image's header tells.
 
-    Works on image columns, on columns of encoded bytes, and on uint8 tensors ``[H, W]`` or ``[H, W, 1|3|4]``. A null image
-    gives null. Nothing is computed until the query runs.
+    Works on image columns, on columns of encoded bytes, and on uint8 tensors ``[H, W]`` or ``[H, W, 1|3|4]``. A
+    null image gives null. Nothing is computed until the query runs.
 
     >>> import polars as pl
     >>> small = pl.col("image").image.resize(8, 8)

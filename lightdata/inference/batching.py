@@ -103,12 +103,10 @@ def _ranked(model: Model, rows: list[NDArray[Any] | None]) -> dict[str, pa.Array
     orders = [None if row is None else np.argsort(-row.ravel(), kind="stable")[:count] for row in rows]
     scores = [None if row is None else row.ravel()[order].tolist() for row, order in zip(rows, orders, strict=True)]
     labels = [None if order is None else [_label(model, int(place)) for place in order] for order in orders]
-    values = {model.label_column: labels, model.score_column: scores}
-    first = (lambda value: value and value[0]) if count == 1 else (lambda value: value)
-    return {
-        column: pa.array([first(value) for value in values[column]], kind)
-        for column, kind in model.output_types().items()
-    }
+    values: dict[str, list[Any]] = {model.label_column: labels, model.score_column: scores}
+    if count == 1:
+        values = {column: [row and row[0] for row in ranked] for column, ranked in values.items()}
+    return {column: pa.array(values[column], kind) for column, kind in model.output_types().items()}
 
 
 def _label(model: Model, place: int) -> str | int:

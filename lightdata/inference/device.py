@@ -54,8 +54,8 @@ def resolve_device(device: str) -> str:
 def cuda_obstacle() -> str | None:
     """Say what keeps ONNX Runtime from using CUDA, or ``None`` if nothing does.
 
-    The GPU build of ONNX Runtime claims CUDA on machines that have none, and then silently runs on the CPU; so the driver
-    and the libraries are asked themselves.
+    The GPU build of ONNX Runtime claims CUDA on machines that have none, and then silently runs on the CPU; so the
+    driver and the libraries are asked themselves.
     """
     import onnxruntime as ort  # noqa: PLC0415 - half a second, only for those who infer
 
@@ -85,7 +85,8 @@ def _library_obstacle(ort: object) -> str | None:
     try:
         ctypes.CDLL(os.path.join(folder, "capi", library))
     except OSError as error:
-        # The library only loads where everything it links against does; "undefined symbol" means it needs its host first.
+        # The library only loads where everything it links against does; "undefined symbol" means it needs its host
+        # first.
         if "undefined symbol" not in str(error):
             return f"{error} (install lightdata[gpu])"
     return None

@@ -233,14 +233,18 @@ def _preprocess(given: Any, metadata: Mapping[str, str], port: Port, channels: i
 def _from_mapping(given: Mapping[str, Any]) -> Preprocess:
     if unknown := given.keys() - {"mean", "std", "scale", "mode"}:
         raise ArgumentError(f"preprocess has no {', '.join(sorted(unknown))}; it has mean, std, scale and mode")
-    values = {key: tuple(map(float, value)) if key in ("mean", "std") else value for key, value in given.items()}
+    values: dict[str, Any] = {
+        key: tuple(map(float, value)) if key in ("mean", "std") else value for key, value in given.items()
+    }
     return Preprocess(**values)
 
 
-def _chosen_outputs(graph: Graph, outputs: Any, ranked: bool) -> tuple[tuple[tuple[Port, str], ...], dict[str, str]]:
+def _chosen_outputs(graph: Graph, outputs: Any, ranked: bool) -> tuple[tuple[tuple[Port, str], ...], dict[str, Any]]:
     names = {port.name: port for port in graph.outputs}
     chosen = dict.fromkeys(names) if outputs is None else _output_names(outputs)
-    extra = {f"{key}_column": chosen.pop(key) or key for key in ("label", "score") if ranked and key in chosen}
+    extra: dict[str, Any] = {
+        f"{key}_column": chosen.pop(key) or key for key in ("label", "score") if ranked and key in chosen
+    }
     if unknown := chosen.keys() - names.keys():
         raise ModelError(f"the model has no output {', '.join(sorted(unknown))}; it has {', '.join(names)}")
     chosen = chosen or dict.fromkeys(names)
@@ -271,7 +275,9 @@ def _check_top_k(model: Model) -> None:
 
 
 def read_labels(labels: Any, model_path: str, metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Find the class names: given as a list or a text file (a line each), else the model's metadata, else config.json beside it.
+    """Find the class names.
+
+    Given as a list or a text file with a line each, else from the model's metadata, else from config.json beside it.
 
     Raises
     ------

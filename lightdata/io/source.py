@@ -34,8 +34,8 @@ class ReadTask(Protocol):
 class Source(Protocol):
     """Describes rows without holding them.
 
-    Tasks come in row order, so rows keep the order of the source however many workers read them. Making a source opens no
-    file but what its schema needs; ``tasks`` may list and open files.
+    Tasks come in row order, so rows keep the order of the source however many workers read them. Making a source
+    opens no file but what its schema needs; ``tasks`` may list and open files.
     """
 
     @property

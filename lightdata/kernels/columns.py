@@ -28,8 +28,9 @@ from lightdata.types.tensor import TensorType, fixed_tensors, is_tensor, tensor_
 def column_from(values: Any, *, column: str) -> pa.Array:
     """Build a column from what a user's function gave for it.
 
-    Arrays of numbers with more than one axis, and rows that are arrays, become tensors whose shapes may differ; Pillow images
-    become images; anything else becomes what Arrow makes of it. Tensors of other libraries are taken by ``__array__``.
+    Arrays of numbers with more than one axis, and rows that are arrays, become tensors whose shapes may differ;
+    Pillow images become images; anything else becomes what Arrow makes of it. Tensors of other libraries are taken
+    by ``__array__``.
 
     Raises
     ------
@@ -178,8 +179,8 @@ def pixel_rows(array: pa.Array) -> list[NDArray[Any] | None]:
 def to_numpy(array: pa.Array) -> NDArray[Any]:
     """Give a column as a NumPy array that may be written to.
 
-    Images and tensors of one shape are stacked ``[N, ...]``; where shapes differ or a row is null, the result is an array of
-    objects, one array (or ``None``) a row.
+    Images and tensors of one shape are stacked ``[N, ...]``; where shapes differ or a row is null, the result is an
+    array of objects, one array (or ``None``) a row.
     """
     if isinstance(array.type, ImageType) or is_tensor(array.type):
         return _stacked(pixel_rows(array))

@@ -1,7 +1,7 @@
 """Encoded bytes to pixels.
 
-Pillow reads every format and is the reference. simplejpeg, where installed, decodes JPEG faster to the same pixels and refuses
-whatever is cut or odd; Pillow then has the last word.
+Pillow reads every format and is the reference. simplejpeg, where installed, decodes JPEG faster to the same pixels
+and refuses whatever is cut or odd; Pillow then has the last word.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _rearrange(operation: ImageOperation, image: Image.Image) -> Image.Image:
         case FlipUpDown():
             return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
         case Rotate(angle=angle, interpolation=name, fill=fill):
-            return image.rotate(angle, INTERPOLATIONS[name], fillcolor=_colour(image.mode, fill))  # type: ignore[arg-type]
+            return image.rotate(angle, INTERPOLATIONS[name], fillcolor=_colour(image.mode, fill))
         case Pad(left=left, top=top, right=right, bottom=bottom, fill=fill):
             return _canvas(image, image.height + top + bottom, image.width + left + right, (left, top), fill)
         case Letterbox(height=height, width=width, fill=fill, interpolation=name):

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lightdata.config import config
 from lightdata.errors import DecodeError
@@ -26,8 +26,8 @@ _STORED_AS = {"1": "L", "La": "LA", "RGBX": "RGB", "RGBa": "RGBA", "PA": "RGBA"}
 def stored_mode(image: Image.Image) -> str:
     """Choose the mode that keeps everything an opened file says.
 
-    Palettes become the colours they stand for, with alpha if they have transparency; 1-bit becomes 8-bit grey; 16-bit grey
-    stays 16-bit; CMYK, YCbCr, LAB and HSV become RGB.
+    Palettes become the colours they stand for, with alpha if they have transparency; 1-bit becomes 8-bit grey;
+    16-bit grey stays 16-bit; CMYK, YCbCr, LAB and HSV become RGB.
     """
     if image.mode in MODES:
         return image.mode
@@ -57,7 +57,7 @@ def open_image(data: Payload) -> Image.Image:
     limit = config().max_image_pixels
     if image.width * image.height > limit:
         raise DecodeError(
-            f"{image.width}x{image.height} pixels are more than max_image_pixels={limit}; raise it with lightdata.config"
+            f"{image.width}x{image.height} pixels are more than max_image_pixels={limit}; raise it with config()"
         )
     return image
 
@@ -104,7 +104,7 @@ def decode_errors() -> Iterator[None]:
             yield
     except DecodeError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise DecodeError(f"not an image file of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:
         raise DecodeError(f"{type(error).__name__}: {error}") from error

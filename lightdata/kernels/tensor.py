@@ -105,11 +105,11 @@ def _reduce(operation: Reduce, rows: NDArray[Any]) -> NDArray[Any]:
     along = axis + 1 if axis >= 0 else axis
     match operation.function:
         case "argmax":
-            return np.argmax(rows, axis=along)
+            return np.asarray(np.argmax(rows, axis=along))
         case "mean":
-            return np.mean(rows, axis=along, dtype=np.float64)
+            return np.asarray(np.mean(rows, axis=along, dtype=np.float64))
         case _:
-            return np.linalg.norm(rows.astype(np.float64), axis=along)
+            return np.asarray(np.linalg.norm(rows.astype(np.float64), axis=along))
 
 
 def cosine_similarity(rows: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:

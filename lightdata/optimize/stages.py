@@ -37,10 +37,8 @@ def optimize(plan: Plan) -> tuple[Plan, list[Fired]]:
 
     The plan is checked after every stage.
     """
-    fired: list[Fired] = []
-    for plan, more in optimized_stages(plan):  # noqa: B020, PLR1704 - each stage continues from the last
-        fired.extend(more)
-    return plan, fired
+    stages = list(optimized_stages(plan))
+    return stages[-1][0], [one for _, fired in stages for one in fired]
 
 
 def optimized_stages(plan: Plan) -> Iterator[tuple[Plan, list[Fired]]]:

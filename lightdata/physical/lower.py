@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pyarrow as pa
 
@@ -232,7 +233,7 @@ def _lower_map_batches(step: MapBatches, builder: _Builder) -> None:
 def _lower_expressions(
     step: Select | WithColumns | Filter, expressions: tuple[Expression, ...], builder: _Builder
 ) -> None:
-    verb = step_name(step)
+    verb = _verb(step)
     known = schema_of(step.inputs[0]) is not None
     rowwise = [one.is_elementwise for one in expressions]
     constant = [one.is_constant for one in expressions]
@@ -241,13 +242,23 @@ def _lower_expressions(
     )
     if apart or not known:
         heavy = any(one.chains for one in expressions)
-        builder.add(EvaluateOperator(verb=verb, expressions=expressions, is_bound=known), verb, is_heavy=heavy)  # type: ignore[arg-type]
+        builder.add(EvaluateOperator(verb=verb, expressions=expressions, is_bound=known), verb, is_heavy=heavy)
         return
     deferred = tuple(dict.fromkeys(chain for one in expressions for chain in one.chains))
     if deferred:
         builder.add(ComputeChainsOperator(chains=deferred), "compute")
-    builder.cut(PolarsSegment(verb=verb, expressions=expressions))  # type: ignore[arg-type]
+    builder.cut(PolarsSegment(verb=verb, expressions=expressions))
     builder.rows_are_listed = False
+
+
+def _verb(step: Select | WithColumns | Filter) -> Literal["select", "with_columns", "filter"]:
+    match step:
+        case Select():
+            return "select"
+        case WithColumns():
+            return "with_columns"
+        case Filter():
+            return "filter"
 
 
 def _decode(step: DecodeImages, later: Sequence[Plan], *, pixels: bool) -> DecodeImagesOperator:

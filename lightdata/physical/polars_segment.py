@@ -1,7 +1,8 @@
 """Steps that need all rows, run by Polars' streaming engine in the calling process.
 
-This is the only module that touches Polars' unstable hooks, ``register_io_source`` and ``collect_batches``. The source applies
-columns, predicate and row limit itself, as Polars expects of it: one that ignored ``n_rows`` would be read too far.
+This is the only module that touches Polars' unstable hooks, ``register_io_source`` and ``collect_batches``. The
+source applies columns, predicate and row limit itself, as Polars expects of it: one that ignored ``n_rows`` would
+be read too far.
 """
 
 from __future__ import annotations

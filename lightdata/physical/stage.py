@@ -100,7 +100,7 @@ def uri_of(batch: pa.RecordBatch, row: int) -> str | None:
     """Name the file a row came from, where that is known."""
     for name in (URI, "path"):
         if name in batch.schema.names and pa.types.is_large_string(batch.column(name).type):
-            return batch.column(name)[row].as_py()  # type: ignore[no-any-return]
+            return batch.column(name)[row].as_py()
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 from lightdata.expr.expression import Expression
@@ -26,15 +26,15 @@ class Plan:
     @property
     def inputs(self) -> tuple[Plan, ...]:
         """The steps this one reads from."""
-        return tuple(value for field in fields(self) if isinstance(value := getattr(self, field.name), Plan))
+        return tuple(value for one in fields(self) if isinstance(value := getattr(self, one.name), Plan))
 
     def map_inputs(self, change: Callable[[Plan], Plan]) -> Self:
         """Copy this step with every input changed; return ``self`` if none changed."""
         changed = {}
-        for field in fields(self):
-            before = getattr(self, field.name)
+        for one in fields(self):
+            before = getattr(self, one.name)
             if isinstance(before, Plan) and (after := change(before)) is not before:
-                changed[field.name] = after
+                changed[one.name] = after
         return replace(self, **changed) if changed else self
 
     def walk(self) -> Iterator[Plan]:
@@ -49,7 +49,7 @@ class Scan(Plan):
     """Take the rows of a source."""
 
     source: Source
-    pushdowns: Pushdowns = Pushdowns()
+    pushdowns: Pushdowns = field(default_factory=Pushdowns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

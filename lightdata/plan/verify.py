@@ -83,7 +83,7 @@ def _columns_read(plan: Plan) -> Iterable[str]:
 
 def _check_types(plan: Plan, before: Schema) -> None:
     match plan:
-        case Filter(predicate=predicate):
+        case Filter():
             _check_predicate(plan, before)
         case DecodeImages(column=column):
             if not pa.types.is_large_binary(before[column]):

@@ -1,8 +1,9 @@
 """One Arrow form for every column, whether or not it has been through Polars.
 
-Polars never hands back the storage it was given (``string`` returns as ``large_string``, ``binary`` as views, dates change
-unit). So that a schema can be told from the plan alone, every column enters and leaves in the form Polars would return it in,
-with views turned into large binary: pyarrow cannot filter or concatenate views, and they keep whole buffers alive.
+Polars never hands back the storage it was given (``string`` returns as ``large_string``, ``binary`` as views, dates
+change unit). So that a schema can be told from the plan alone, every column enters and leaves in the form Polars
+would return it in, with views turned into large binary: pyarrow cannot filter or concatenate views, and they keep
+whole buffers alive.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """The image column: one extension type in two forms.
 
-``Image`` holds images of any mode and size, encoded or as pixels, in a struct; ``Image[mode, HxW]`` holds raw pixels of one
-mode and size, so that a batch is a zero-copy NumPy view. Both keep payloads as binary: Polars moves binary as views and
-Parquet stores it at its own size, where lists of uint8 cost four times as much.
+``Image`` holds images of any mode and size, encoded or as pixels, in a struct; ``Image[mode, HxW]`` holds raw
+pixels of one mode and size, so that a batch is a zero-copy NumPy view. Both keep payloads as binary: Polars moves
+binary as views and Parquet stores it at its own size, where lists of uint8 cost four times as much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,8 +68,8 @@ class EncodedImage(NamedTuple):
 class ImageType(pa.ExtensionType):
     """Images; parameters live in :attr:`spec`.
 
-    The storage is kept as it was received: Arrow readers and Polars hand back other binary types than they were given, and
-    a type that ignored this would read wrong offsets.
+    The storage is kept as it was received: Arrow readers and Polars hand back other binary types than they were
+    given, and a type that ignored this would read wrong offsets.
     """
 
     def __init__(self, spec: ImageSpec | None = None, storage: pa.DataType | None = None) -> None:
@@ -120,7 +121,7 @@ class ImageArray(pa.ExtensionArray):
         return binary_view(self.storage, spec.dtype, spec.shape)
 
 
-class ImageDtype(pl.datatypes.BaseExtension):  # type: ignore[misc]  # Polars marks the class unstable
+class ImageDtype(pl.datatypes.BaseExtension):
     """How Polars shows and carries an image column."""
 
     @classmethod
@@ -228,7 +229,7 @@ def binary_values(payload: pa.Array) -> list[memoryview | None]:
     _, offsets, values = payload.buffers()
     at = np.frombuffer(offsets, np.int64)[payload.offset : payload.offset + len(payload) + 1].tolist()
     view = memoryview(values) if values is not None else memoryview(b"")
-    slices: list[memoryview | None] = [view[start:end] for start, end in zip(at, at[1:], strict=False)]
+    slices: list[memoryview | None] = [view[start:end] for start, end in pairwise(at)]
     if payload.null_count:
         slices = [piece if ok else None for piece, ok in zip(slices, payload.is_valid().to_pylist(), strict=True)]
     return slices

@@ -1,6 +1,7 @@
 """What can be done to an image or a tensor: values that queries are written in and kernels carry out.
 
-An operation is its arguments and what it does to the type of a column; how pixels are computed is in :mod:`lightdata.kernels`.
+An operation is its arguments and what it does to the type of a column; how pixels are computed is in
+:mod:`lightdata.kernels`.
 """
 
 from __future__ import annotations
@@ -292,7 +293,7 @@ class Cast(TensorOperation):
 
     dtype: str
 
-    def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:  # noqa: ARG002 - it does not matter
         """The dtype that was asked for."""
         return np.dtype(self.dtype)
 
@@ -381,7 +382,7 @@ class CosineSimilarity(TensorOperation):
         """One number."""
         return True
 
-    def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:  # noqa: ARG002 - it does not matter
         """Always float64."""
         return np.dtype(np.float64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 
 import polars as pl
 import pyarrow as pa
@@ -17,10 +18,8 @@ def register() -> None:
         (tensor.TensorType("uint8"), tensor.TensorDtype),
     ):
         name = example.extension_name
-        try:
+        with suppress(pa.ArrowKeyError):  # registered before
             pa.register_extension_type(example)
-        except pa.ArrowKeyError:
-            pass  # registered before
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Polars calls extension types unstable
             if pl.get_extension_type(name) is None:

@@ -1,6 +1,7 @@
 """Tensor columns: Arrow's canonical type where every shape is the same, our own where shapes differ.
 
-``arrow.variable_shape_tensor`` is not used: pyarrow has no class for it, and cannot read files that Polars writes with it.
+``arrow.variable_shape_tensor`` is not used: pyarrow has no class for it, and cannot read files that Polars writes
+with it.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class TensorArray(pa.ExtensionArray):
         return [tuple(shape or ()) for shape in self.storage.flatten()[1].to_pylist()]
 
 
-class TensorDtype(pl.datatypes.BaseExtension):  # type: ignore[misc]  # Polars marks the class unstable
+class TensorDtype(pl.datatypes.BaseExtension):
     """How Polars shows and carries a column of tensors of any shape."""
 
     @classmethod

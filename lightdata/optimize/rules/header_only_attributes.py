@@ -12,8 +12,8 @@ def header_only_attributes(plan: Plan) -> Plan | None:
     """Answer questions about images from their headers, before they are decoded.
 
     Legal only if everything the predicate asks of the column is in the header, the step keeps images as their files say
-    (no mode, no size), and a failing row ends the run: where it becomes null instead, a predicate would see the null. The bytes
-    that were read for the header are the ones that are decoded.
+    (no mode, no size), and a failing row ends the run: where it becomes null instead, a predicate would see the
+    null. The bytes that were read for the header are the ones that are decoded.
     """
     match plan:
         case Filter(input=DecodeImages(column=column, on_error="raise") as decode, predicate=predicate):

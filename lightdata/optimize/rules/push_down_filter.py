@@ -10,9 +10,9 @@ from lightdata.plan.node import DecodeImages, Drop, Filter, Infer, Plan, ReadFil
 def push_down_filter(plan: Plan) -> Plan | None:
     """Drop rows before paying for what is made of them.
 
-    Legal only if the predicate and the step both treat each row by itself, and the predicate reads nothing that the step
-    makes. A filter may pass a step that fails on bad rows: that removes errors, never values. A step that drops failing rows
-    (``skip``) stays before what was written after it.
+    Legal only if the predicate and the step both treat each row by itself, and the predicate reads nothing that the
+    step makes. A filter may pass a step that fails on bad rows: that removes errors, never values. A step that
+    drops failing rows (``skip``) stays before what was written after it.
     """
     match plan:
         case Filter(input=step, predicate=predicate) if predicate.is_elementwise:

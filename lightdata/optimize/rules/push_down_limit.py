@@ -22,8 +22,8 @@ from lightdata.plan.node import (
 def push_down_limit(plan: Plan) -> Plan | None:
     """Stop at the source instead of throwing rows away.
 
-    Legal only past steps that give exactly one row for each row and treat it by itself; filters, and steps that skip failing
-    rows, are not. A batch function may give any number of rows, so nothing passes it.
+    Legal only past steps that give exactly one row for each row and treat it by itself; filters, and steps that
+    skip failing rows, are not. A batch function may give any number of rows, so nothing passes it.
     """
     match plan:
         case Limit(input=Limit(input=before, n=inner), n=n):

@@ -25,8 +25,9 @@ from lightdata.plan.schema import schema_of
 def push_down_projection(plan: Plan) -> Plan | None:
     """Never compute a column that is not read, nor open a file for one.
 
-    Legal only where the schema is known, and where a step that is left out could not have changed the number of rows. The rule
-    starts at a step that reads few columns (select, drop, write), inserts a drop below it, and moves drops towards the source.
+    Legal only where the schema is known, and where a step that is left out could not have changed the number of
+    rows. The rule starts at a step that reads few columns (select, drop, write), inserts a drop below it, and moves
+    drops towards the source.
     """
     match plan:
         case Drop(input=step, columns=columns):

@@ -135,7 +135,8 @@ def compute_chain(chain: Chain, batch: pa.RecordBatch, pictures: Pictures) -> pa
         (place for place, step in enumerate(operations) if not isinstance(step, ImageOperation)),
         len(operations),
     )
-    images, rest = operations[:split], operations[split:]
+    images = tuple(step for step in operations[:split] if isinstance(step, ImageOperation))
+    rest = operations[split:]
     if rest and isinstance(rest[0], TensorOperation):
         return _tensor_chain(tensor_rows(base), rest, kind, batch)
     rows = pictures.of(chain.column, str(chain))
@@ -163,7 +164,7 @@ def _image_column(pictures: Pictures, rows: list[Picture | None], chain: Chain, 
     return dynamic_images(pictures.each(rows, lambda row: from_pillow(row.pillow(operations)), str(chain)))
 
 
-def _answer(picture: Picture, operations: tuple[Operation, ...], attribute: Attribute) -> Any:
+def _answer(picture: Picture, operations: tuple[ImageOperation, ...], attribute: Attribute) -> Any:
     """Answer from the header where it tells; only a turn by EXIF orientation needs the image."""
     header = picture.header
     known = Known(header.mode, header.height, header.width)

@@ -31,8 +31,8 @@ from lightdata.types.image import (
 class DecodeImagesOperator:
     """Make images of bytes, in batches whose pixels take at most ``batch_bytes``.
 
-    Where nothing has to be converted or checked, only headers are read and the column keeps the files' own bytes: pixels are made by
-    whoever needs them.
+    Where nothing has to be converted or checked, only headers are read and the column keeps the files' own bytes:
+    pixels are made by whoever needs them.
     """
 
     column: str
@@ -90,7 +90,7 @@ class DecodeImagesOperator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToPixelsOperator:
-    """Decode every image column, for a consumer that asks for pixels: the work is done by workers, not by the caller."""
+    """Decode every image column, for a consumer that asks for pixels: workers do it, not the caller."""
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """Decode all image columns of each batch."""
