@@ -221,9 +221,7 @@ def direction(rng: np.random.Generator) -> Points:
     return np.array([np.cos(angle), np.sin(angle)])
 
 
-def composite(
-    scene: FloatArray, mask: Image.Image, surface: FloatArray, rng: np.random.Generator
-) -> FloatArray:
+def composite(scene: FloatArray, mask: Image.Image, surface: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Shape laid over the scene with relief shading and a cast shadow, float32 [height, width, 3]."""
     side = min(mask.size)
     light = direction(rng) * side

@@ -34,7 +34,11 @@ class Expression:
         return hash(self.expr.meta.serialize())
 
     def __str__(self) -> str:
-        return in_words(str(self.expr))
+        text = str(self.expr)
+        for chain in self.chains:  # as it was written, not as the deferred column it is
+            for shown in (f'col("{chain.name}").alias("{chain.column}")', f'col("{chain.name}")'):
+                text = text.replace(shown, str(chain))
+        return in_words(text)
 
     @property
     def name(self) -> str:

@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 _MAGIC = re.compile(r"[*?\[]")
 _SHOWN_PATHS = 3
 
+_SHOWN_ENDINGS = 3
+
 
 def as_paths(paths: Paths) -> tuple[str, ...]:
     """Give one path or many as a tuple of text.
@@ -107,7 +109,9 @@ def describe_paths(paths: Paths, extensions: Sequence[str] | None = None) -> str
     """
     names = as_paths(paths)
     shown = names if len(names) <= _SHOWN_PATHS else (names[0], f"… {len(names)} paths")
-    endings = "|".join(f"*.{ending}" for ending in extensions or ())
+    known = list(extensions or ())
+    more = [f"{len(known) - 1} more"] if len(known) > _SHOWN_ENDINGS else []
+    endings = "|".join([*(f"*.{ending}" for ending in (known[:1] if more else known)), *more])
     return ", ".join([*shown, *([endings] if endings else [])])
 
 
