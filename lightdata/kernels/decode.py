@@ -20,6 +20,9 @@ try:
 except ImportError:  # an optional extra
     simplejpeg = None
 
+_JPEG_COLORSPACES = {("Gray", "L"): "GRAY", ("Gray", "RGB"): "RGB", ("YCbCr", "RGB"): "RGB", ("RGB", "RGB"): "RGB"}
+"""What a file holds and what is asked for, where both decoders agree: simplejpeg's word for the latter."""
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,15 +60,15 @@ def decode_file(data: Payload, mode: str | None = None, *, upright: bool = True)
         return image.transpose(turn) if upright and turn is not None else image
 
 
-def decode_jpeg(data: Payload) -> NDArray[np.uint8] | None:
-    """Decode an upright grey or colour JPEG to ``[H, W]`` or ``[H, W, 3]``; ``None`` to leave it to Pillow."""
+def decode_jpeg(data: Payload, mode: str) -> NDArray[np.uint8] | None:
+    """Decode an upright JPEG to ``[H, W]`` for grey as "L", ``[H, W, 3]`` for "RGB"; ``None`` leaves it to Pillow."""
     if simplejpeg is None or bytes(memoryview(data)[:2]) != b"\xff\xd8":
         return None
     try:
         _, _, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=True)
-        if colorspace not in ("Gray", "YCbCr", "RGB") or has_exif(data):
+        if (colorspace, mode) not in _JPEG_COLORSPACES or has_exif(data):
             return None
-        pixels = simplejpeg.decode_jpeg(data, "GRAY" if colorspace == "Gray" else "RGB", strict=True)
+        pixels = simplejpeg.decode_jpeg(data, _JPEG_COLORSPACES[colorspace, mode], strict=True)
     except ValueError:
         return None
     return np.squeeze(pixels, axis=2) if pixels.shape[2] == 1 else pixels
@@ -100,7 +103,7 @@ def convert(image: Image.Image, mode: str) -> Image.Image:
 def to_pillow(image: EncodedImage) -> Image.Image:
     """Give one row of an image column as a Pillow image, upright."""
     if image.encoding != RAW:
-        return decode_file(image.payload)
+        return decode_file(image.payload, image.mode)
     pixels = raw_pixels(image)
     return Image.fromarray(pixels)
 
@@ -114,9 +117,9 @@ def to_pixels(image: EncodedImage) -> NDArray[Any]:
     """
     if image.encoding == RAW:
         return raw_pixels(image)
-    if image.encoding == "jpeg" and (pixels := decode_jpeg(image.payload)) is not None:
+    if image.encoding == "jpeg" and (pixels := decode_jpeg(image.payload, image.mode)) is not None:
         return pixels
-    return np.asarray(decode_file(image.payload))
+    return np.asarray(decode_file(image.payload, image.mode))
 
 
 def from_pillow(image: Image.Image) -> EncodedImage:

@@ -84,7 +84,7 @@ class DecodeImages(Plan):
 
     @property
     def keeps_files(self) -> bool:
-        """Whether images stay as their files say, so that a header tells all there is to tell."""
+        """Whether images stay as their files say, so that the header of a file tells all there is to tell."""
         return self.mode is None and self.size is None and self.exif_transpose
 
 

@@ -31,7 +31,7 @@ from lightdata.types.image import (
 class DecodeImagesOperator:
     """Make images of bytes, in batches whose pixels take at most ``batch_bytes``.
 
-    Where nothing has to be converted or checked, only headers are read and the column keeps the files' own bytes:
+    Where nothing has to be resized or checked, only headers are read and the column keeps the files' own bytes:
     pixels are made by whoever needs them.
     """
 
@@ -73,8 +73,9 @@ class DecodeImagesOperator:
             return None, False
 
     def _decoded(self, payload: Payload) -> EncodedImage:
-        if self.mode is None and self.size is None and self.exif_transpose:
+        if self.size is None and self.exif_transpose:
             header = read_header(payload)
+            header = header if self.mode is None else header._replace(mode=self.mode)
             if self.on_error == "raise":
                 return header
             pixels = to_pixels(header)
