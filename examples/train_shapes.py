@@ -109,8 +109,10 @@ def train(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[float]:
 
 def folded(conv: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
     """Kernel and bias of a convolution with its batch norm multiplied in."""
-    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
 

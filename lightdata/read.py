@@ -17,8 +17,6 @@ from lightdata.errors import ArgumentError
 from lightdata.io.files import FileListSource, Partitioning, as_paths, check_paths
 from lightdata.io.memory import MemorySource, RangeSource
 from lightdata.io.numpy import NumpySource
-from lightdata.io.parquet import ParquetSource
-from lightdata.io.tfrecord import TFRecordSource
 from lightdata.kernels.rows import batch_from_rows
 from lightdata.plan.node import DecodeImages, Drop, OnError, Plan, ReadFiles, Scan
 from lightdata.types.canonical import canonical
@@ -168,6 +166,8 @@ def read_tfrecords(
     Checksums are always checked. A feature with one value in every record becomes a plain column, others become
     lists. Columns are only known when records are read.
     """
+    from lightdata.io.tfrecord import TFRecordSource  # noqa: PLC0415 - protobuf is for those who read records
+
     check_paths(paths, filesystem, ignore_missing_paths=ignore_missing_paths)
     source = TFRecordSource(
         paths=as_paths(paths),
@@ -182,6 +182,8 @@ def read_parquet(
     paths: Paths, *, include_paths: bool = False, ignore_missing_paths: bool = False, filesystem: Any = None
 ) -> Dataset:
     """Read Parquet files; images and tensors written by lightdata, and tensors written by Ray, come back as such."""
+    from lightdata.io.parquet import ParquetSource  # noqa: PLC0415 - so is its reader
+
     source = ParquetSource.open(
         paths, filesystem=filesystem, ignore_missing_paths=ignore_missing_paths, include_paths=include_paths
     )

@@ -71,7 +71,7 @@ class Upstream:
 
 def scan_batches(upstream: Upstream, schema: pa.Schema) -> pl.LazyFrame:
     """Hand a stream of batches to Polars; it can be read once."""
-    polars_schema = dict(pl.from_arrow(schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
+    polars_schema = dict(pl.from_arrow(pa.Table.from_batches([], schema=schema)).schema)  # type: ignore[union-attr]  # a table gives a frame
 
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
