@@ -88,7 +88,7 @@ def outline(label: str, rng: np.random.Generator) -> list[Polygon]:
     if label == "crescent":
         return [(disc(), True), (disc(rng.uniform(0.75, 0.85), rng.uniform(0.5, 0.6)), False)]
     single = {
-        "circle": lambda: disc(),
+        "circle": disc,
         "square": lambda: regular(4, 1.15),
         "triangle": lambda: regular(3, 1.2),
         "star": lambda: star(rng.uniform(0.42, 0.52)),

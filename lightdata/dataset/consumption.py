@@ -18,8 +18,9 @@ from lightdata.expr.expression import bind
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
 from lightdata.kernels.rows import iter_rows
+from lightdata.optimize.rules.push_down_limit import keeps_rows
 from lightdata.plan.explain import explain_plan
-from lightdata.plan.node import Limit, Plan, Scan, Select
+from lightdata.plan.node import Limit, MapRows, Plan, Scan, Select
 from lightdata.plan.schema import schema_of
 from lightdata.report.preview import preview_row
 from lightdata.types.image import ImageType
@@ -226,7 +227,9 @@ def owned(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _one_column(plan: Plan) -> Plan:
-    """Keep one column, the cheapest by its type, for a consumer that only counts."""
+    """Leave out steps that only make columns, and keep the column that is cheapest by its type, to count rows."""
+    while keeps_rows(plan) and not isinstance(plan, MapRows):
+        plan = plan.inputs[0]
     schema = schema_of(plan)
     if not schema:
         return plan

@@ -52,6 +52,8 @@ def open_image(data: Payload) -> Image.Image:
     DecodeError
         If it is not one of :data:`FORMATS`, is broken, or has more pixels than ``max_image_pixels``.
     """
+    if not len(data):
+        raise DecodeError("the file is empty")
     with decode_errors():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     limit = config().max_image_pixels

@@ -34,12 +34,13 @@ def push_down_limit(plan: Plan) -> Plan | None:
             if source.rows_are_listed:
                 return pushed  # such a source stops exactly
             return None if pushdowns.n_rows == rows else replace(plan, input=pushed)
-        case Limit(input=step) if _keeps_rows(step):
+        case Limit(input=step) if keeps_rows(step):
             return step.map_inputs(lambda before: replace(plan, input=before))
     return None
 
 
-def _keeps_rows(step: Plan) -> bool:
+def keeps_rows(step: Plan) -> bool:
+    """Whether a step gives exactly one row for each row, made of that row alone."""
     match step:
         case ReadFiles(on_error=on_error) | DecodeImages(on_error=on_error):
             return on_error != "skip"
