@@ -38,6 +38,9 @@ class PolarsSegment:
     schema: Schema
     """Of the batches that come in: an aggregate has a row where no batch comes."""
 
+    def __str__(self) -> str:
+        return f"{self.verb} {', '.join(map(str, self.expressions))} over all rows"
+
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Stream all batches through one Polars query."""
         first = next(batches, None)
