@@ -14,18 +14,14 @@ from lightdata.dataset.batches import cut_batches, prefetched, to_torch
 from lightdata.dataset.run import explain, run
 from lightdata.dataset.verbs import Verbs, checked_format
 from lightdata.errors import ArgumentError
-from lightdata.expr.expression import bind
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
 from lightdata.kernels.rows import iter_rows
-from lightdata.optimize.rules.push_down_limit import keeps_rows
 from lightdata.plan.explain import explain_plan
-from lightdata.plan.node import Limit, MapRows, Plan, Scan, Select
+from lightdata.plan.node import Drop, Limit, Plan, Scan
 from lightdata.plan.schema import schema_of
 from lightdata.report.preview import preview_row
-from lightdata.types.image import ImageType
 from lightdata.types.schema import Schema
-from lightdata.types.tensor import is_tensor
 
 if TYPE_CHECKING:
     from typing import Self
@@ -119,7 +115,7 @@ class Consumption(Verbs):
         >>> ld.range(7).filter(ld.col("id") > 4).count()
         2
         """
-        return sum(batch.num_rows for batch in run(_one_column(self._plan), verb="count"))
+        return sum(batch.num_rows for batch in run(_without_columns(self._plan), verb="count"))
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
         """Stream rows as dicts, images and tensors as NumPy arrays."""
@@ -226,13 +222,7 @@ def owned(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.concat_batches([batch]).take(pa.array(np.arange(batch.num_rows))) if batch.num_rows else batch
 
 
-def _one_column(plan: Plan) -> Plan:
-    """Leave out steps that only make columns, and keep the column that is cheapest by its type, to count rows."""
-    while keeps_rows(plan) and not isinstance(plan, MapRows):
-        plan = plan.inputs[0]
+def _without_columns(plan: Plan) -> Plan:
+    """Drop all columns, for a consumer that only counts: what merely makes them is never run."""
     schema = schema_of(plan)
-    if not schema:
-        return plan
-    costly = [name for name, kind in schema.items() if isinstance(kind, ImageType) or is_tensor(kind)]
-    name = next((name for name in schema if name not in costly), next(iter(schema)))
-    return Select(input=plan, expressions=bind([pl.col(name)], schema, step="count"))
+    return Drop(input=plan, columns=tuple(schema)) if schema else plan

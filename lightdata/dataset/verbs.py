@@ -106,6 +106,8 @@ class Verbs:
         >>> ld.range(1).rename({"id": "number"}).columns
         ['number']
         """
+        if wrong := [name for pair in mapping.items() for name in pair if not isinstance(name, str)]:
+            raise ArgumentError(f"rename takes a mapping of names to names; got {wrong[0]!r}")
         return type(self)(Rename(input=self._plan, names=tuple(mapping.items())))
 
     def limit(self, n: int = 10) -> Self:

@@ -234,20 +234,22 @@ def _lower_expressions(
     step: Select | WithColumns | Filter, expressions: tuple[Expression, ...], builder: _Builder
 ) -> None:
     verb = _verb(step)
-    known = schema_of(step.inputs[0]) is not None
+    before = schema_of(step.inputs[0])
     rowwise = [one.is_elementwise for one in expressions]
     constant = [one.is_constant for one in expressions]
     apart = all(row or fixed for row, fixed in zip(rowwise, constant, strict=True)) and (
         any(rowwise) or verb == "with_columns"
     )
-    if apart or not known:
+    if apart or before is None:
         heavy = any(one.chains for one in expressions)
-        builder.add(EvaluateOperator(verb=verb, expressions=expressions, is_bound=known), verb, is_heavy=heavy)
+        operator = EvaluateOperator(verb=verb, expressions=expressions, is_bound=before is not None)
+        builder.add(operator, verb, is_heavy=heavy)
         return
     deferred = tuple(dict.fromkeys(chain for one in expressions for chain in one.chains))
     if deferred:
         builder.add(ComputeChainsOperator(chains=deferred), "compute")
-    builder.cut(PolarsSegment(verb=verb, expressions=expressions))
+    schema = Schema({**before, **{chain.name: chain.type_in(before) for chain in deferred}})
+    builder.cut(PolarsSegment(verb=verb, expressions=expressions, schema=schema))
     builder.rows_are_listed = False
 
 

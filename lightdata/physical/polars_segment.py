@@ -21,6 +21,7 @@ from lightdata.expr.deferred import MARK, in_words
 from lightdata.expr.expression import Expression
 from lightdata.io.memory import one_batch
 from lightdata.types.canonical import canonical
+from lightdata.types.schema import Schema
 
 _T = TypeVar("_T")
 
@@ -34,12 +35,17 @@ class PolarsSegment:
 
     verb: Literal["select", "with_columns", "filter"]
     expressions: tuple[Expression, ...]
+    schema: Schema
+    """Of the batches that come in: an aggregate has a row where no batch comes."""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {', '.join(map(str, self.expressions))} over all rows"
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Stream all batches through one Polars query."""
         first = next(batches, None)
         if first is None:
-            return
+            first = one_batch(self.schema.to_arrow().empty_table())
         exprs = [one.expr for one in self.expressions]
         upstream = Upstream(chained([first], batches))
         frame = scan_batches(upstream, first.schema)
@@ -64,6 +70,8 @@ class Upstream:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
             yield from self._batches
+        except GeneratorExit:
+            raise  # Polars stopped first, and knows why
         except BaseException as error:
             self.error = error
             raise
@@ -78,15 +86,22 @@ def scan_batches(upstream: Upstream, schema: pa.Schema) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
         for batch in upstream:
-            frame = pl.DataFrame(pl.from_arrow(batch))
+            frame = frame_of(batch)
             frame = frame if left is None else frame.head(left)
             left = None if left is None else left - frame.height
             frame = frame if predicate is None else frame.filter(predicate)
-            yield frame if columns is None else frame.select(columns)
+            # A frame forgets its height with its last column.
+            projected = frame.select(columns) if columns else pl.DataFrame(height=frame.height)
+            yield frame if columns is None else projected
             if left == 0:
                 return
 
     return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=polars_schema))
+
+
+def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
+    """Give a batch as a frame of as many rows, even without columns."""
+    return pl.DataFrame(pl.from_arrow(batch)) if batch.num_columns else pl.DataFrame(height=batch.num_rows)
 
 
 def collect_stream(query: pl.LazyFrame, upstream: Upstream) -> Iterator[pa.RecordBatch]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lightdata.expr.expression import Expression
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
     Filter,
     Infer,
     Limit,
-    MapRows,
     Plan,
     ReadFiles,
     Rename,
@@ -25,8 +25,8 @@ from lightdata.plan.schema import schema_of
 def push_down_projection(plan: Plan) -> Plan | None:
     """Never compute a column that is not read, nor open a file for one.
 
-    Legal only where the schema is known, and where a step that is left out could not have changed the number of
-    rows. The rule starts at a step that reads few columns (select, drop, write), inserts a drop below it, and moves
+    Legal only where the schema is known, and where a step or result that is left out could not have changed the number
+    of rows. The rule starts at a step that reads few columns (select, drop, write), inserts a drop below it, and moves
     drops towards the source.
     """
     match plan:
@@ -52,12 +52,8 @@ def _drop_below(plan: Plan, before: Plan, read: frozenset[str]) -> Plan | None:
 def _move(step: Plan, dropped: frozenset[str]) -> Plan | None:
     """Give what ``Drop(step)`` becomes when the drop goes below, or ``None`` if none of it can."""
     match step:
-        case Scan(source=source, pushdowns=pushdowns):
-            names = schema.names if (schema := schema_of(step)) is not None else None
-            if names is None or source.schema is None:
-                return None
-            kept = tuple(name for name in names if name not in dropped)
-            return replace(step, pushdowns=replace(pushdowns, columns=kept))
+        case Scan():
+            return _scan_less(step, dropped)
         case Drop(input=before, columns=columns):
             return Drop(input=before, columns=(*columns, *sorted(dropped)))
         case (
@@ -66,14 +62,33 @@ def _move(step: Plan, dropped: frozenset[str]) -> Plan | None:
             return _below(step, dropped, _reads(step), made=frozenset({column}))
         case WithColumns():
             return _prune(step, dropped)
+        case Select():
+            return _prune_select(step, dropped)
         case Infer(model=model, column=column):
             return _below(step, dropped, frozenset({column}), made=frozenset(model.output_types()))
         case Filter(predicate=predicate):
             return _below(step, dropped, predicate.inputs)
         case Limit():
             return _below(step, dropped, frozenset())
-        case MapRows() | Rename() | _:
-            return None
+        case Rename():
+            return _rename_less(step, dropped)
+    return None
+
+
+def _scan_less(step: Scan, dropped: frozenset[str]) -> Plan | None:
+    schema = schema_of(step)
+    if schema is None:
+        return None
+    kept = tuple(name for name in schema if name not in dropped)
+    # Rows without columns cannot be cut or counted by every source.
+    return replace(step, pushdowns=replace(step.pushdowns, columns=kept)) if kept else None
+
+
+def _rename_less(step: Rename, dropped: frozenset[str]) -> Plan:
+    kept = tuple((old, new) for old, new in step.names if new not in dropped)
+    old_names = {new: old for old, new in step.names}
+    below = _dropped(step.input, frozenset(old_names.get(name, name) for name in dropped))
+    return replace(step, input=below, names=kept) if kept else below
 
 
 def _reads(step: ReadFiles | DecodeImages) -> frozenset[str]:
@@ -112,6 +127,22 @@ def _prune(step: WithColumns, dropped: frozenset[str]) -> Plan | None:
         return _dropped(pruned, rest & schema_names(pruned))
     read = frozenset().union(*(one.inputs for one in kept))
     return _below(step, dropped, read | {one.name for one in kept})
+
+
+def _prune_select(step: Select, dropped: frozenset[str]) -> Plan | None:
+    """Leave out the results that nobody reads, as long as what is left still tells how many rows there are."""
+    kept = tuple(one for one in step.expressions if one.name not in dropped)
+    if len(kept) == len(step.expressions) or not _keeps_rows(step.expressions):
+        return None
+    if not kept:
+        before = schema_of(step.input)
+        return None if before is None else _dropped(step.input, frozenset(before))
+    return replace(step, expressions=kept) if _keeps_rows(kept) else None
+
+
+def _keeps_rows(expressions: tuple[Expression, ...]) -> bool:
+    rowwise = [one.is_elementwise for one in expressions]
+    return any(rowwise) and all(row or one.is_constant for row, one in zip(rowwise, expressions, strict=True))
 
 
 def _dropped(plan: Plan, columns: frozenset[str]) -> Plan:

@@ -92,11 +92,12 @@ def _in_polars(
     read = {name for one in expressions for name in one.expr.meta.root_names()}
     needed = [name for name in visible_names(batch) if name in read] or visible_names(batch)[:1]
     arrays = {**{name: batch.column(name) for name in needed}, **deferred}
-    frame = pl.from_arrow(pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays)))
+    read_only = pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+    frame = pl.DataFrame(pl.from_arrow(read_only)) if arrays else pl.DataFrame(height=batch.num_rows)
     names = [f"{number}" for number in range(len(expressions))]
     exprs = [one.expr.alias(name) for one, name in zip(expressions, names, strict=True)]
     try:
-        table = frame.with_columns(exprs).select(names).to_arrow()  # type: ignore[union-attr]  # a batch gives a frame
+        table = frame.with_columns(exprs).select(names).to_arrow()
     except pl.exceptions.PolarsError as error:
         raise ExpressionError(in_words(str(error))) from error
     results = canonical(table)

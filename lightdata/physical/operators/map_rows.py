@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lightdata.errors import SchemaError
 from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rows import Row, batch_from_rows, iter_rows
 from lightdata.physical.stage import Context, uri_of, without_hidden
@@ -71,5 +72,7 @@ def declared(batch: pa.RecordBatch, schema: Schema | None) -> pa.RecordBatch:
     """
     if schema is None:
         return batch
+    if missing := [name for name in schema if name not in batch.schema.names]:
+        raise SchemaError(f"column {missing[0]!r} was declared, and the function gave {', '.join(batch.schema.names)}")
     arrays = [cast_column(batch.column(name), kind, column=name) for name, kind in schema.items()]
     return pa.RecordBatch.from_arrays(arrays, schema=schema.to_arrow())
