@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lightdata.errors import SchemaError
 from lightdata.types.operation import (
     Cast,
     CosineSimilarity,
@@ -115,7 +116,9 @@ def _reduce(operation: Reduce, rows: NDArray[Any]) -> NDArray[Any]:
 def cosine_similarity(rows: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Compare each row with one vector, or with its row of another batch; 0 where either is all zero."""
     left = rows.reshape(len(rows), -1).astype(np.float64)
-    right = other.reshape(-1, left.shape[1]).astype(np.float64)
+    right = other.reshape(1 if other.ndim < rows.ndim else len(other), -1).astype(np.float64)
+    if right.shape[1] != left.shape[1] or len(right) not in (1, len(left)):
+        raise SchemaError(f"cosine_similarity: {right.shape[1]} values cannot be compared with {left.shape[1]}")
     product = np.einsum("ij,ij->i", left, np.broadcast_to(right, left.shape))
     size = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     return np.divide(product, size, out=np.zeros(len(left)), where=size > 0)
