@@ -20,15 +20,18 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from lightdata.errors import ExpressionError, SchemaError
+from lightdata.errors import ArgumentError, ExpressionError, SchemaError
 from lightdata.types import operation as ops
 from lightdata.types.operation import Operation, output_type
 
 MARK = "\u2063"
 """Starts the name of every deferred column: an invisible separator, so that words print as words."""
+
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 ATTRIBUTES = ("width", "height", "channels", "mode", "format", "n_frames", "exif")
 
@@ -101,7 +104,7 @@ class Chain:
             raise SchemaError(f"{self}: {error}") from None
 
     def __str__(self) -> str:
-        column = self.column if self.column.isidentifier() else json.dumps(self.column)
+        column = self.column if _IDENTIFIER.fullmatch(self.column) else json.dumps(self.column)
         return ".".join([column, *(_operation_words(step) for step in self.operations)])
 
 
@@ -118,7 +121,13 @@ def _operation_words(operation: Operation) -> str:
 
 
 def _value_words(value: Any) -> str:
-    return f"col({value})" if isinstance(value, Chain) else json.dumps(value)
+    return f"col({value})" if isinstance(value, Chain) else json.dumps(value, default=_plain_number)
+
+
+def _plain_number(value: Any) -> int | float:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ArgumentError(f"{value!r} cannot be an argument of an image or tensor operation")
 
 
 @lru_cache(maxsize=4096)
@@ -128,13 +137,14 @@ def parse(name: str) -> Chain:
     >>> parse(Chain("my image", (ops.Resize(height=8, width=9),)).name).operations
     (Resize(height=8, width=9, interpolation='bilinear'),)
     """
-    chain, rest = _parse_chain(name.removeprefix(MARK))
-    if rest:
-        raise ExpressionError(f"not the name of a deferred column: {name.removeprefix(MARK)!r}")
+    text = name.removeprefix(MARK)
+    try:
+        chain, rest = _parse_chain(text)
+    except (LookupError, TypeError, ValueError) as error:
+        raise ExpressionError(f"not the name of a deferred column: {in_words(text)!r}") from error
+    if rest or MARK in chain.column:
+        raise ExpressionError(f"not the name of a deferred column: {in_words(text)!r}")
     return chain
-
-
-_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
 def _parse_chain(text: str) -> tuple[Chain, str]:
@@ -171,7 +181,7 @@ def _parse_arguments(rest: str) -> tuple[dict[str, Any], str]:
 def _word(text: str) -> tuple[str, str]:
     found = _IDENTIFIER.match(text)
     if found is None:
-        raise ExpressionError(f"not the name of a deferred column: …{text!r}")
+        raise ValueError(text)
     return found.group(), text[found.end() :]
 
 
@@ -194,14 +204,16 @@ def chain_of(expr: pl.Expr, accessor: str) -> tuple[Chain, str]:
         If the expression is not one column, perhaps with image operations.
     """
     root = expr.meta.undo_aliases()
-    if not root.meta.is_column():
+    keeps_name = '"KeepName"' in expr.meta.serialize(format="json")
+    if keeps_name or not root.meta.is_column():
         raise ExpressionError(
             f".{accessor} works on one column at a time, not on {in_words(str(expr))}; "
             "name it first with with_columns, then use that column"
         )
     name = root.meta.root_names()[0]
-    output = expr.meta.output_name()
-    return (parse(name) if is_deferred(name) else Chain(name)), in_words(output)
+    if MARK in name.removeprefix(MARK):
+        raise ExpressionError(f"column {in_words(name)!r} has a reserved, invisible character in its name; rename it")
+    return (parse(name) if is_deferred(name) else Chain(name)), in_words(expr.meta.output_name())
 
 
 def extend(expr: pl.Expr, operation: Operation, accessor: str) -> pl.Expr:

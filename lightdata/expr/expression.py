@@ -134,7 +134,8 @@ def _unify_images(expression: Expression, schema: Schema) -> Expression:
     if len(set(images.values())) < 2:  # noqa: PLR2004 - nothing to unify
         return expression
     fixed = [name for name, kind in images.items() if kind.spec.is_fixed]
-    return expression.rename_inputs({name: chains[name].then(AsImage()).name for name in fixed})
+    unified = expression.rename_inputs({name: chains[name].then(AsImage()).name for name in fixed})
+    return Expression(unified.expr.alias(expression.name))
 
 
 def _refuse_duplicates(names: Sequence[str], step: str) -> None:

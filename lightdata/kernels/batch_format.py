@@ -64,7 +64,7 @@ def from_output(output: Any) -> pa.RecordBatch:
         case Mapping():
             return _from_mapping(output)
     if type(output).__module__.partition(".")[0] == "pandas":
-        return _from_mapping({str(name): output[name].to_numpy() for name in output.columns})
+        return _from_mapping({str(name): output[name] for name in output.columns})
     raise SchemaError(
         f"a batch function must return a mapping of column to array, or a table; got {type(output).__name__}"
     )

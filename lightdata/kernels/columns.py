@@ -58,6 +58,8 @@ def _column_from(values: Any, column: str) -> pa.Array:
         return values
     if hasattr(values, "to_arrow"):  # Polars
         return values.to_arrow()
+    if type(values).__module__.partition(".")[0] == "pandas" and str(values.dtype) not in ("object", "category"):
+        return pa.array(values)  # its missing values have no NumPy form
     if isinstance(values, str | bytes | dict) or not (hasattr(values, "__array__") or isinstance(values, Iterable)):
         raise SchemaError(f"column {column!r} must have one value for each row; got a single {type(values).__name__}")
     if hasattr(values, "__array__"):
@@ -90,8 +92,12 @@ def _from_rows(rows: Sequence[Any]) -> pa.Array:
         arrays = [None if row is None else as_ndarray(row) for row in rows]
         if any(array is not None and array.ndim for array in arrays):
             return tensors(arrays)
-        return pa.array([None if array is None else array.item() for array in arrays])
+        return pa.array([None if array is None else _python_value(array) for array in arrays])
     return pa.array(rows)
+
+
+def _python_value(array: NDArray[Any]) -> Any:
+    return array[()] if array.dtype.kind in "mM" else array.item()  # times in nanoseconds would become integers
 
 
 def cast_column(array: pa.Array, kind: pa.DataType, *, column: str) -> pa.Array:
@@ -119,7 +125,7 @@ def cast_column(array: pa.Array, kind: pa.DataType, *, column: str) -> pa.Array:
 def _cast_images(array: pa.Array, kind: ImageType) -> pa.Array:
     if isinstance(array.type, ImageType) and not kind.spec.is_fixed:
         return as_dynamic(array)
-    rows = pixel_rows(array)
+    rows = [row[..., 0] if row is not None and row.shape[2:] == (1,) else row for row in pixel_rows(array)]
     if not kind.spec.is_fixed:
         return dynamic_images([None if row is None else from_pillow(Image.fromarray(row)) for row in rows])
     wrong = [row.shape for row in rows if row is not None and row.shape != kind.spec.shape]
@@ -183,6 +189,11 @@ def to_numpy(array: pa.Array) -> NDArray[Any]:
     array of objects, one array (or ``None``) a row.
     """
     if isinstance(array.type, ImageType) or is_tensor(array.type):
+        has_one_shape = isinstance(array.type, pa.FixedShapeTensorType) or (
+            isinstance(array.type, ImageType) and array.type.spec.is_fixed
+        )
+        if has_one_shape and not array.null_count:
+            return np.array(array.to_numpy_ndarray())
         return _stacked(pixel_rows(array))
     if pa.types.is_nested(array.type) or isinstance(array.type, pa.BaseExtensionType):
         return as_objects(array.to_pylist())

@@ -45,7 +45,7 @@ def decode_file(data: Payload, mode: str | None = None, *, upright: bool = True)
     mode : str, optional
         The mode to convert to; by default the one that keeps everything (see :func:`stored_mode`).
     upright : bool
-        Apply the EXIF orientation.
+        Apply the EXIF orientation; TIFF files are always upright.
 
     Raises
     ------
@@ -54,8 +54,8 @@ def decode_file(data: Payload, mode: str | None = None, *, upright: bool = True)
     """
     with decode_errors():
         image = open_image(data)
-        turn = _UPRIGHT.get(orientation_of(image))
         image.load()
+        turn = _UPRIGHT.get(orientation_of(image))  # asked after loading, which turns TIFF files upright
         image = convert(image, mode or stored_mode(image))
         return image.transpose(turn) if upright and turn is not None else image
 
@@ -75,14 +75,17 @@ def decode_jpeg(data: Payload, mode: str) -> NDArray[np.uint8] | None:
 
 
 def has_exif(data: Payload) -> bool:
-    """Say whether a JPEG has an EXIF segment before its pixels, by walking its markers (ITU T.81, B.1)."""
+    """Say whether a JPEG may have EXIF or XMP before its pixels, by walking its markers (ITU T.81, B.1).
+
+    Both tell an orientation. Where markers are not plainly one after the other, Pillow shall look.
+    """
     view = memoryview(data)
     at = 2
     while at + 10 <= len(view) and view[at] == 0xFF and view[at + 1] not in (0xDA, 0xD9):  # noqa: PLR2004 - markers
-        if view[at + 1] == 0xE1 and bytes(view[at + 4 : at + 8]) == b"Exif":  # noqa: PLR2004 - marker APP1
+        if view[at + 1] in (0xE1, 0xFF):  # APP1, or a fill byte
             return True
         at += 2 + int.from_bytes(view[at + 2 : at + 4])
-    return False
+    return at + 10 <= len(view) and view[at] != 0xFF  # noqa: PLR2004 - no marker where one should be
 
 
 def convert(image: Image.Image, mode: str) -> Image.Image:

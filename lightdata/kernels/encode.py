@@ -76,6 +76,6 @@ def encode_image(image: Image.Image, codec: Codec, options: Mapping[str, Any] | 
     try:
         image.info = {}
         image.save(out, format=codec.name, **(options or {}))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:
         raise EncodeError(f"{codec.name}: {error}") from error
     return out.getvalue()

@@ -43,8 +43,7 @@ def apply(operation: ImageOperation, image: Image.Image) -> Image.Image:
         case Crop(top=top, left=left, height=height, width=width):
             return crop(image, top, left, height, width)
         case CenterCrop(height=height, width=width):
-            top, left = round((image.height - height) / 2.0), round((image.width - width) / 2.0)
-            return crop(image, top, left, height, width)
+            return crop(image, _centred(image.height, height), _centred(image.width, width), height, width)
         case ToMode(mode=mode):
             return convert(image, mode)
         case _:
@@ -86,6 +85,11 @@ def resize(image: Image.Image, height: int, width: int, interpolation: str) -> I
 def crop(image: Image.Image, top: int, left: int, height: int, width: int) -> Image.Image:
     """Cut out a rectangle; what lies outside the image is black."""
     return image.crop((left, top, left + width, top + height))
+
+
+def _centred(length: int, wanted: int) -> int:
+    """Give the start of a centred cut as torchvision does, which pads the shorter part first."""
+    return round((length - wanted) / 2) if wanted <= length else -((wanted - length) // 2)
 
 
 def _canvas(image: Image.Image, height: int, width: int, corner: tuple[int, int], fill: int) -> Image.Image:

@@ -75,9 +75,23 @@ def read_header(data: Payload) -> EncodedImage:
     with decode_errors():
         image = open_image(data)
         height, width = image.height, image.width
-        if orientation_of(image) >= 5:  # noqa: PLR2004 - 5 to 8 are the quarter turns
+        # Pillow decodes a whole PNG to look for EXIF, and tells the upright size of a TIFF.
+        may_turn = png_has_exif(data) if image.format == "PNG" else image.format != "TIFF"
+        if may_turn and orientation_of(image) >= 5:  # noqa: PLR2004 - 5 to 8 are the quarter turns
             height, width = width, height
         return EncodedImage(data, (image.format or "").lower(), stored_mode(image), height, width)
+
+
+def png_has_exif(data: Payload) -> bool:
+    """Say whether a PNG may tell an orientation, by walking its chunks (PNG, 5.3): in EXIF, or in text about it."""
+    view = memoryview(data)
+    at = 8
+    while at + 8 <= len(view):
+        kind, start = bytes(view[at + 4 : at + 8]), bytes(view[at + 8 : at + 16])
+        if kind == b"eXIf" or (kind in (b"tEXt", b"zTXt", b"iTXt") and start in (b"Raw prof", b"XML:com.")):
+            return True
+        at += 12 + int.from_bytes(view[at : at + 4])
+    return False
 
 
 def count_frames(data: Payload) -> int:
@@ -109,4 +123,11 @@ def decode_errors() -> Iterator[None]:
     except UnidentifiedImageError:
         raise DecodeError(f"not an image file of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:
-        raise DecodeError(f"{type(error).__name__}: {error}") from error
+        raise DecodeError(f"{type(error).__name__}: {_message(error)}") from error
+
+
+def _message(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a foreign class may fail in any way
+        return "(its message cannot be read)"

@@ -54,6 +54,9 @@ class Row(MutableMapping[str, Any]):
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return {**self, **other}
 
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**other, **self}
+
     def __repr__(self) -> str:
         return repr({name: self.stored(name) for name in self})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightdata.errors import SchemaError
 from lightdata.types.operation import (
     Cast,
     CosineSimilarity,
@@ -101,7 +103,7 @@ def apply(operation: TensorOperation, rows: NDArray[Any], other: NDArray[Any] | 
 def _reduce(operation: Reduce, rows: NDArray[Any]) -> NDArray[Any]:
     axis = operation.axis
     if axis is None:
-        rows, axis = rows.reshape(len(rows), -1), 0
+        rows, axis = _flat(rows), 0
     along = axis + 1 if axis >= 0 else axis
     match operation.function:
         case "argmax":
@@ -112,10 +114,16 @@ def _reduce(operation: Reduce, rows: NDArray[Any]) -> NDArray[Any]:
             return np.asarray(np.linalg.norm(rows.astype(np.float64), axis=along))
 
 
+def _flat(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows.reshape(len(rows), math.prod(rows.shape[1:]))  # -1 means nothing where there are no rows
+
+
 def cosine_similarity(rows: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Compare each row with one vector, or with its row of another batch; 0 where either is all zero."""
-    left = rows.reshape(len(rows), -1).astype(np.float64)
-    right = other.reshape(-1, left.shape[1]).astype(np.float64)
+    left = _flat(rows).astype(np.float64)
+    right = (_flat(other) if other.ndim == rows.ndim else other.reshape(1, other.size)).astype(np.float64)
+    if right.shape[1] != left.shape[1] or len(right) not in (1, len(left)):
+        raise SchemaError(f"cosine_similarity: {right.shape[1]} values cannot be compared with {left.shape[1]}")
     product = np.einsum("ij,ij->i", left, np.broadcast_to(right, left.shape))
     size = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     return np.divide(product, size, out=np.zeros(len(left)), where=size > 0)

@@ -91,7 +91,10 @@ class TensorDtype(pl.datatypes.BaseExtension):
 
 def fixed_tensor_type(dtype: np.dtype[Any] | str, shape: Sequence[int]) -> pa.DataType:
     """Give Arrow's canonical type for tensors of one shape."""
-    return pa.fixed_shape_tensor(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")), tuple(shape))
+    kind = np.dtype(dtype).newbyteorder("=")
+    if kind.kind not in "iuf" or 0 in shape:
+        raise SchemaError(f"Arrow has no tensors of one shape {tuple(shape)} and dtype {kind}; leave the shape open")
+    return pa.fixed_shape_tensor(pa.from_numpy_dtype(kind), tuple(shape))
 
 
 def fixed_tensors(rows: NDArray[Any]) -> pa.Array:
@@ -140,17 +143,14 @@ def tensor_rows(array: pa.Array) -> list[NDArray[Any] | None]:
         return [np.frombuffer(piece or b"", dtype).reshape(shape) if ok else None for ok, piece, shape in rows]
     if not array.null_count:
         return list(array.to_numpy_ndarray())
-    filled = pa.ExtensionArray.from_storage(array.type, _without_nulls(array.storage))
-    views = filled.to_numpy_ndarray()
+    views = _with_any_value_for_null(array.storage).reshape(len(array), *array.type.shape)
     return [view if ok else None for ok, view in zip(array.is_valid().to_pylist(), views, strict=True)]
 
 
-def _without_nulls(storage: pa.Array) -> pa.Array:
+def _with_any_value_for_null(storage: pa.Array) -> NDArray[Any]:
     size = storage.type.list_size
     values = storage.values.slice(storage.offset * size, len(storage) * size)
-    if values.null_count:
-        values = values.fill_null(0)
-    return pa.FixedSizeListArray.from_arrays(values, size)
+    return (values.fill_null(0) if values.null_count else values).to_numpy()
 
 
 def is_tensor(dtype: pa.DataType) -> bool:
