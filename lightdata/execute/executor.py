@@ -30,17 +30,20 @@ def run_steps(pipeline: Pipeline, run_stage: RunStage) -> Iterator[pa.RecordBatc
     """Chain the steps of a pipeline; ``run_stage`` says how a stage's tasks are worked off."""
     tasks: Iterator[ReadTask] = pipeline.source.tasks(pipeline.pushdowns, task_rows=pipeline.task_rows)
     batches: Iterator[pa.RecordBatch] | None = None
+    streams: list[Iterator[pa.RecordBatch]] = []
     for step in pipeline.steps:
         if isinstance(step, WorkStage):
             batches = run_stage(step, tasks if batches is None else map(BatchTask, batches))
         else:
             batches = step.run(read_tasks(tasks) if batches is None else batches)
+        streams.append(batches)
     if batches is None:
         batches = read_tasks(tasks)
     try:
         yield from batches
     finally:
-        close(batches)
+        for stream in reversed(streams):  # each, for the traceback of a later one keeps the earlier ones alive
+            close(stream)
 
 
 def close(batches: Iterator[pa.RecordBatch]) -> None:

@@ -8,7 +8,8 @@ How a worker is used. Code that disagrees with this is wrong.
   acknowledged
              when the consumer takes them, in task order, so the task that everybody waits for can always go on.
   Cancel     Answered by Cancelled, after the batch in hand; tasks that were sent are forgotten.
-  Leaving    The worker ends when its pipe closes, whatever became of the calling process.
+  Listening  A worker takes messages at any time, so the calling process never waits for it to do so.
+  Leaving    The worker ends when its pipe closes, whatever became of the calling process and whatever it is doing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class StageMessage(NamedTuple):
     config: Config
     folder: str
     """The working directory of the calling process, which paths are relative to."""
+
+    module_folders: list[str]
+    """``sys.path`` of the calling process, which functions are imported from."""
 
     credit_bytes: int
 

@@ -11,19 +11,14 @@ How the pool behaves. Code that disagrees with this is wrong.
 
 from __future__ import annotations
 
-import atexit
 import os
 import pickle
-import signal
-import threading
-import time
+import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import recv_handle
 from typing import Any
 
 import cloudpickle
@@ -31,21 +26,18 @@ import pyarrow as pa
 
 from lightdata.config import config
 from lightdata.errors import ExecutionError, WorkerDiedError
-from lightdata.execute.arena import ArenaView, read_stream
+from lightdata.execute.arena import read_stream
 from lightdata.execute.executor import run_steps
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
-    CancelledMessage,
-    CancelMessage,
     DoneMessage,
     FailedMessage,
-    ReadyMessage,
     StageMessage,
     TaskMessage,
 )
-from lightdata.execute.worker import main
+from lightdata.execute.processes import Worker, leased
 from lightdata.io.memory import BatchTask
 from lightdata.io.source import ReadTask
 from lightdata.physical.operators.read_files import ReadFilesOperator
@@ -57,16 +49,6 @@ _QUEUED = 2
 
 SMALL_BYTES = 4 << 20
 """Bytes of a query's only task below which no worker is asked."""
-
-_STOP_S = 1.0
-
-_ENVIRONMENT = {
-    "POLARS_MAX_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
-"""A worker is one of as many as there are cores, so its libraries take one thread each."""
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - shown as the cause of the user's error, never raised by itself
@@ -112,132 +94,6 @@ class PoolExecutor:
             yield from _StageRun(stage, rest, workers, self._failures).batches()
 
 
-class Worker:
-    """A worker process, seen from the calling process."""
-
-    def __init__(self, arena_bytes: int) -> None:
-        from joblib.externals.loky.backend import get_context  # noqa: PLC0415 - only for queries that need workers
-
-        # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts
-        # work. Fork is never used: it hangs after Polars has run, and CUDA forbids it.
-        context = get_context("loky")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(
-            target=main, args=(theirs, os.getpid(), arena_bytes), env=_ENVIRONMENT, name="lightdata-worker"
-        )
-        self.process.start()
-        theirs.close()
-        self.owner = os.getpid()
-        self.view: ArenaView | None = None
-        self.is_ready = False
-        self.tasks: deque[int] = deque()
-        """Numbers of the tasks it holds."""
-
-    def receive(self) -> Any:
-        """Take one message.
-
-        Raises
-        ------
-        EOFError
-            If the worker is gone.
-        """
-        message = self.connection.recv()
-        if isinstance(message, ReadyMessage):
-            self.is_ready = True
-            if message.sends_arena:
-                self.view = ArenaView(recv_handle(self.connection))
-        return message
-
-    def send(self, message: Any) -> None:
-        """Send one message; a worker that is gone is noticed when it is read from."""
-        with suppress(BrokenPipeError, ConnectionResetError, OSError):
-            self.connection.send(message)
-
-    def kill(self) -> None:
-        """End it now."""
-        self.connection.close()
-        if hasattr(signal, "SIGKILL"):  # loky's processes have no kill
-            with suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-        else:
-            self.process.terminate()
-        self.process.join()
-
-    def death(self) -> str:
-        """Say how it died."""
-        self.process.join(_STOP_S)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
-
-
-_idle: list[Worker] = []
-_lock = threading.Lock()
-
-
-@contextmanager
-def leased(count: int) -> Iterator[list[Worker]]:
-    """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards."""
-    with _lock:
-        mine = [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
-        _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
-    arena_bytes = max(config().memory_limit_bytes // max(count, 1), 64 << 20)
-    try:
-        while len(mine) < count:
-            mine.append(Worker(arena_bytes))
-        yield mine
-    finally:
-        sound = stop(mine)
-        with _lock:
-            _idle.extend(sound)
-
-
-def stop(workers: list[Worker]) -> list[Worker]:
-    """Bring workers to rest and give those that came to it; the others are killed."""
-    waiting = [worker for worker in workers if not worker.connection.closed]
-    for worker in waiting:
-        worker.tasks.clear()
-        worker.send(CancelMessage())
-    rested: list[Worker] = []
-    deadline = time.monotonic() + _STOP_S
-    while waiting and (left := deadline - time.monotonic()) > 0:
-        for ready in wait([worker.connection for worker in waiting], left):
-            worker = next(one for one in waiting if one.connection is ready)
-            try:
-                message = worker.receive()
-            except (EOFError, OSError):
-                waiting.remove(worker)
-                worker.kill()
-                continue
-            _return_slot(worker, message)
-            if isinstance(message, CancelledMessage):
-                waiting.remove(worker)
-                rested.append(worker)
-    for worker in waiting:
-        worker.kill()
-    return rested
-
-
-def _return_slot(worker: Worker, message: Any) -> None:
-    """Give a slot back whose batch nobody will take."""
-    if isinstance(message, BatchMessage) and message.offset is not None and worker.view is not None:
-        worker.view.freed.append(message.offset)
-
-
-@atexit.register
-def shut_down() -> None:
-    """End all idle workers."""
-    with _lock:
-        workers, _idle[:] = [worker for worker in _idle if worker.owner == os.getpid()], []
-    for worker in workers:
-        worker.connection.close()
-    for worker in workers:
-        worker.process.join(_STOP_S)
-        if worker.process.is_alive():
-            worker.kill()
-
-
 @dataclass(slots=True)
 class _TaskState:
     """What is known of a task that was sent."""
@@ -274,6 +130,7 @@ class _StageRun:
             cloudpickle.dumps(self._stage),
             settings,
             os.getcwd(),
+            list(sys.path),
             settings.memory_limit_bytes // len(self._workers),
         )
         for worker in self._workers:
@@ -320,8 +177,8 @@ class _StageRun:
                 worker.send(TaskMessage(state.number, pickle.dumps(task, protocol=5)))
 
     def _hungry(self) -> Worker | None:
-        worker = min(self._workers, key=lambda one: len(one.tasks))
-        return worker if len(worker.tasks) < _QUEUED else None
+        worker = min(self._workers, key=lambda one: len(one.tasks), default=None)
+        return worker if worker is not None and len(worker.tasks) < _QUEUED else None
 
     def _receive(self) -> None:
         """Wait for workers, and take what they say."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
@@ -40,62 +44,91 @@ class _Cancelled(Exception):  # noqa: N818 - not an error
     """The run this task belongs to is over."""
 
 
+class _GoneError(Exception):
+    """The calling process does not listen any more."""
+
+
 def main(connection: Connection, parent_pid: int, arena_bytes: int) -> None:
     """Serve the calling process until its pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the calling process, which then closes the pipe
+    if hasattr(signal, "pthread_sigmask"):  # held while this process started
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     pa.set_cpu_count(1)
+    code = 0
     try:
         _Worker(connection, parent_pid, arena_bytes).serve()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except _GoneError:
         pass  # the calling process is gone, or done
+    except BaseException:  # noqa: BLE001 - there is nobody else to tell
+        traceback.print_exc()
+        code = 1
     finally:
-        os._exit(0)  # nothing here may outlive the pipe: not a thread of a user's function, nor an exit handler
+        _flush()
+        os._exit(code)  # nothing here may outlive the pipe: not a thread of a user's function, nor an exit handler
 
 
 class _Worker:
     def __init__(self, connection: Connection, parent_pid: int, arena_bytes: int) -> None:
         self.connection = connection
+        self.inbox: SimpleQueue[Any] = SimpleQueue()
         self.tasks: deque[TaskMessage] = deque()
         self.stage: WorkStage | None = None
+        self.obstacle: BaseException | None = None
+        """What kept the stage from being loaded."""
         self.context = Context()
         self.on_the_way = 0
         self.credit = 0
         self.arena: Arena | None = None
         if sys.platform != "win32":
             self.arena = Arena(arena_bytes)
-        self.connection.send(ReadyMessage(os.getpid(), self.arena is not None))
+        self._say(ReadyMessage(os.getpid(), self.arena is not None))
         if self.arena is not None:
             send_handle(connection, self.arena.fd, parent_pid)
             self.arena.close_fd()
+        threading.Thread(target=self._listen, name="lightdata-listen", daemon=True).start()
 
     def serve(self) -> None:
         while True:
-            if not self.tasks:
+            while not self.tasks or not self.inbox.empty():
                 if self._receive():
-                    self.connection.send(CancelledMessage())
-                continue
+                    self._say(CancelledMessage())
             task = self.tasks.popleft()
             try:
                 self._work_off(task)
             except _Cancelled:
-                self.connection.send(CancelledMessage())
-            except (EOFError, BrokenPipeError, ConnectionResetError):
+                self._say(CancelledMessage())
+            except _GoneError:
                 raise
             except BaseException as error:  # noqa: BLE001 - sys.exit in a user's function is an error like any other
                 self.context.failures.clear()
-                self.connection.send(FailedMessage(task.number, portable(error), users_traceback(error)))
+                self._say(FailedMessage(task.number, portable(error), users_traceback(error)))
+            _flush()
+
+    def _listen(self) -> None:
+        """Take messages while the other thread works, and end this process when there will be no more."""
+        try:
+            while True:
+                self.inbox.put(self.connection.recv())
+        finally:
+            os._exit(0)
+
+    def _say(self, message: Any) -> None:
+        try:
+            self.connection.send(message)
+        except OSError as error:
+            raise _GoneError from error
 
     def _work_off(self, message: TaskMessage) -> None:
         if self.stage is None:
-            raise RuntimeError("a task came before its stage")
+            raise self.obstacle or RuntimeError("a task came before its stage")
         for batch in self.stage.run(pickle.loads(message.task), self.context):  # noqa: S301 - from the calling process
             self._send(message.number, batch)
-        self.connection.send(DoneMessage(message.number, list(self.context.failures)))
+        self._say(DoneMessage(message.number, list(self.context.failures)))
         self.context.failures.clear()
 
     def _send(self, number: int, batch: pa.RecordBatch) -> None:
         nbytes = stream_size(batch)
-        while self.connection.poll() or (self.on_the_way and self.on_the_way + nbytes > self.credit):
+        while not self.inbox.empty() or (self.on_the_way and self.on_the_way + nbytes > self.credit):
             if self._receive():
                 raise _Cancelled
         slot = self.arena.write(batch, nbytes) if self.arena is not None and nbytes > SMALL_BYTES else None
@@ -105,26 +138,44 @@ class _Worker:
             write_stream(batch, out)
             content = out.getvalue().to_pybytes()
         self.on_the_way += nbytes
-        self.connection.send(BatchMessage(number, nbytes, slot[0] if slot else None, content))
+        self._say(BatchMessage(number, nbytes, slot[0] if slot else None, content))
 
     def _receive(self) -> bool:
         """Take one message; says whether everything was cancelled."""
-        match self.connection.recv():
+        match self.inbox.get():
             case TaskMessage() as task:
                 self.tasks.append(task)
             case AckMessage(nbytes=nbytes, freed=freed):
                 self.on_the_way -= nbytes
                 if self.arena is not None:
                     self.arena.release(freed)
-            case StageMessage(stage=stage, config=settings, folder=folder, credit_bytes=credit):
-                config_from(settings)
-                os.chdir(folder)  # paths are relative to where the query runs
-                self.stage, self.context, self.credit = cloudpickle.loads(stage), Context(), credit
-                self.on_the_way = 0
+            case StageMessage() as message:
+                self._prepare(message)
             case CancelMessage():
                 self.tasks.clear()
                 return True
         return False
+
+    def _prepare(self, message: StageMessage) -> None:
+        """Load a stage; what goes wrong is told by its first task."""
+        self.stage, self.obstacle, self.context = None, None, Context()
+        self.credit, self.on_the_way = message.credit_bytes, 0
+        config_from(message.config)
+        try:
+            os.chdir(message.folder)  # paths are relative to where the query runs
+            if sys.path != message.module_folders:
+                sys.path[:] = message.module_folders
+            importlib.invalidate_caches()  # a module may have been written since
+            self.stage = cloudpickle.loads(message.stage)
+        except BaseException as error:  # noqa: BLE001 - a user's module can raise anything
+            self.obstacle = error
+
+
+def _flush() -> None:
+    """Let what a user's function printed be seen now: this process ends without flushing."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 def portable(error: BaseException) -> bytes:

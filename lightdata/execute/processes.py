@@ -1,0 +1,179 @@
+"""Worker processes: started when they are needed, kept warm, ended with the interpreter."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from multiprocessing.reduction import recv_handle
+from typing import Any
+
+from lightdata.config import config
+from lightdata.execute.arena import ArenaView
+from lightdata.execute.message import BatchMessage, CancelledMessage, CancelMessage, ReadyMessage
+from lightdata.execute.worker import main
+
+_STOP_S = 1.0
+
+_ENVIRONMENT = {
+    "POLARS_MAX_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""A worker is one of as many as there are cores, so its libraries take one thread each."""
+
+
+class Worker:
+    """A worker process, seen from the calling process."""
+
+    def __init__(self, arena_bytes: int) -> None:
+        from joblib.externals.loky.backend import get_context  # noqa: PLC0415 - only for queries that need workers
+
+        # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts
+        # work. Fork is never used: it hangs after Polars has run, and CUDA forbids it.
+        context = get_context("loky")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=main, args=(theirs, os.getpid(), arena_bytes), env=_ENVIRONMENT, name="lightdata-worker"
+        )
+        with _interrupts_held():
+            self.process.start()
+        theirs.close()
+        self.owner = os.getpid()
+        self.view: ArenaView | None = None
+        self.is_ready = False
+        self.tasks: deque[int] = deque()
+        """Numbers of the tasks it holds."""
+        _everyone.add(self)
+
+    def receive(self) -> Any:
+        """Take one message.
+
+        Raises
+        ------
+        EOFError
+            If the worker is gone.
+        """
+        message = self.connection.recv()
+        if isinstance(message, ReadyMessage):
+            self.is_ready = True
+            if message.sends_arena:
+                self.view = ArenaView(recv_handle(self.connection))
+        return message
+
+    def send(self, message: Any) -> None:
+        """Send one message; a worker that is gone is noticed when it is read from."""
+        with suppress(BrokenPipeError, ConnectionResetError, OSError):
+            self.connection.send(message)
+
+    def kill(self) -> None:
+        """End it now."""
+        _everyone.discard(self)
+        self.connection.close()
+        if hasattr(signal, "SIGKILL"):  # loky's processes have no kill
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.terminate()
+        self.process.join()
+
+    def death(self) -> str:
+        """Say how it died."""
+        self.process.join(_STOP_S)
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start a process that Ctrl-C cannot end half-way, with a traceback on the terminal; it then chooses itself."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_everyone: set[Worker] = set()
+"""All workers that may be alive, idle or not."""
+
+_idle: list[Worker] = []
+_lock = threading.Lock()
+
+
+@contextmanager
+def leased(count: int) -> Iterator[list[Worker]]:
+    """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards."""
+    with _lock:
+        mine = [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
+        _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
+    arena_bytes = max(config().memory_limit_bytes // max(count, 1), 64 << 20)
+    try:
+        while len(mine) < count:
+            mine.append(Worker(arena_bytes))
+        yield mine
+    except KeyboardInterrupt:  # it may have cut a message in two
+        for worker in mine:
+            worker.kill()
+        raise
+    finally:
+        sound = stop(mine)
+        with _lock:
+            _idle.extend(sound)
+
+
+def stop(workers: list[Worker]) -> list[Worker]:
+    """Bring workers to rest and give those that came to it; the others are killed."""
+    waiting = [worker for worker in workers if not worker.connection.closed]
+    for worker in waiting:
+        worker.tasks.clear()
+        worker.send(CancelMessage())
+    rested: list[Worker] = []
+    deadline = time.monotonic() + _STOP_S
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        for ready in wait([worker.connection for worker in waiting], left):
+            worker = next(one for one in waiting if one.connection is ready)
+            try:
+                message = worker.receive()
+            except (EOFError, OSError):
+                waiting.remove(worker)
+                worker.kill()
+                continue
+            _return_slot(worker, message)
+            if isinstance(message, CancelledMessage):
+                waiting.remove(worker)
+                rested.append(worker)
+    for worker in waiting:
+        worker.kill()
+    return rested
+
+
+def _return_slot(worker: Worker, message: Any) -> None:
+    """Give a slot back whose batch nobody will take."""
+    if isinstance(message, BatchMessage) and message.offset is not None and worker.view is not None:
+        worker.view.freed.append(message.offset)
+
+
+@atexit.register
+def shut_down() -> None:
+    """End all workers, also those of a query that somebody still holds: the interpreter would wait for them."""
+    with _lock:
+        workers, _idle[:] = [worker for worker in list(_everyone) if worker.owner == os.getpid()], []
+    for worker in workers:
+        worker.connection.close()
+    for worker in workers:
+        worker.process.join(_STOP_S)
+        if worker.process.is_alive():
+            worker.kill()
