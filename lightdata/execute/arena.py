@@ -2,10 +2,13 @@
 
 How an arena behaves. Code that disagrees with this is wrong.
   Write      The owner copies a batch into a free slot, once, as an Arrow IPC stream, and sends (offset, length) by
-  pipe. Read       The peer wraps the slot without a copy. When the last array that looks at it is gone, it reports
-  the offset. Free       The owner reuses a slot only after its offset came back. Pages are touched once and kept.
-  Full The owner sends the bytes by pipe instead: slower, never stuck. Death      The memory has no name (memfd on
-  Linux, an unlinked file elsewhere); the kernel frees it with its last user.
+             pipe.
+  Read       The peer wraps the slot without a copy. When the last array that looks at it is gone, it reports the
+             offset.
+  Free       The owner reuses a slot only after its offset came back. Pages are touched once and kept.
+  Full       The owner sends the bytes by pipe instead: slower, never stuck.
+  Death      The memory has no name (memfd on Linux, an unlinked file elsewhere); the kernel frees it with its last
+             user.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ How a worker is used. Code that disagrees with this is wrong.
   Stage      Sent once for each run; the worker keeps what it builds for it until the next.
   Task       Answered by any number of Batch and one Done or Failed, in the order tasks were sent.
   Credit     A worker with more than its credit of bytes on the way waits for Ack before it sends more. Batches are
-  acknowledged
-             when the consumer takes them, in task order, so the task that everybody waits for can always go on.
+             acknowledged when the consumer takes them, in task order, so the task that everybody waits for can
+             always go on.
   Cancel     Answered by Cancelled, after the batch in hand; tasks that were sent are forgotten.
   Listening  A worker takes messages at any time, so the calling process never waits for it to do so.
   Leaving    The worker ends when its pipe closes, whatever became of the calling process and whatever it is doing.

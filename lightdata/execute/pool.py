@@ -47,6 +47,9 @@ from lightdata.report.events import FailureLog
 _QUEUED = 2
 """Tasks a worker holds: the one it works on, and the next, so that it never waits for the calling process."""
 
+_AHEAD = 4
+"""Tasks for each worker, from the one the consumer waits for to the newest: how far workers run ahead."""
+
 SMALL_BYTES = 4 << 20
 """Bytes of a query's only task below which no worker is asked."""
 
@@ -159,7 +162,8 @@ class _StageRun:
 
     def _fill(self) -> None:
         """Send tasks to workers that hold fewer than they may; an error of the source takes its place in the order."""
-        while not self._exhausted and (worker := self._hungry()) is not None:
+        limit = _AHEAD * len(self._workers)
+        while not self._exhausted and len(self._order) < limit and (worker := self._hungry()) is not None:
             state = _TaskState(self._sent)
             try:
                 task = next(self._tasks, None)

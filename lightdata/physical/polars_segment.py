@@ -45,7 +45,7 @@ class PolarsSegment:
         """Stream all batches through one Polars query."""
         first = next(batches, None)
         if first is None:
-            first = one_batch(self.schema.to_arrow().empty_table())
+            first = one_batch(pa.Table.from_batches([], schema=self.schema.to_arrow()))
         exprs = [one.expr for one in self.expressions]
         upstream = Upstream(chained([first], batches))
         frame = scan_batches(upstream, first.schema)

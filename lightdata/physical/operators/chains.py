@@ -49,15 +49,19 @@ Pixels = NDArray[Any]
 class Picture:
     """One image of a batch, decoded at most once however many chains start from it."""
 
-    def __init__(self, image: EncodedImage) -> None:
+    def __init__(self, image: EncodedImage, *, is_shared: bool = False) -> None:
         self.header = image
+        self._is_shared = is_shared
         self._made: dict[tuple[Operation, ...], Image.Image] = {}
 
     def pillow(self, operations: tuple[Operation, ...]) -> Image.Image:
         """Give the image after some operations; shared beginnings are computed once."""
-        if operations not in self._made:
-            self._made[operations] = self._make(operations)
-        return self._made[operations]
+        made = self._made.get(operations)
+        if made is None:
+            made = self._make(operations)
+            if self._is_shared:  # else a whole batch of decoded photos would wait for nobody
+                self._made[operations] = made
+        return made
 
     def _make(self, operations: tuple[Operation, ...]) -> Image.Image:
         match operations:
@@ -83,8 +87,9 @@ class Picture:
 class Pictures:
     """The image columns of one batch, shared by all chains on it."""
 
-    def __init__(self, batch: pa.RecordBatch) -> None:
+    def __init__(self, batch: pa.RecordBatch, *, is_shared: bool = False) -> None:
         self.batch = batch
+        self._is_shared = is_shared
         self._columns: dict[str, list[Picture | None]] = {}
 
     def of(self, column: str, stage: str) -> list[Picture | None]:
@@ -95,12 +100,15 @@ class Pictures:
 
     def _read(self, array: pa.Array, stage: str) -> list[Picture | None]:
         if isinstance(array.type, ImageType):
-            return [None if image is None else Picture(image) for image in iter_images(array)]
+            return [None if image is None else self._picture(image) for image in iter_images(array)]
         if is_tensor(array.type):
-            return self.each(tensor_rows(array), lambda row: Picture(raw_image(_squeezed(row))), stage)
+            return self.each(tensor_rows(array), lambda row: self._picture(raw_image(_squeezed(row))), stage)
         if pa.types.is_null(array.type):
             return [None] * len(array)
-        return self.each(binary_values(array), lambda payload: Picture(read_header(payload)), stage)
+        return self.each(binary_values(array), lambda payload: self._picture(read_header(payload)), stage)
+
+    def _picture(self, image: EncodedImage) -> Picture:
+        return Picture(image, is_shared=self._is_shared)
 
     def each(self, values: Iterable[Any], make: Callable[[Any], Any], stage: str) -> list[Any]:
         """Apply a function to every value that is not null; errors say which row and file."""
@@ -118,7 +126,8 @@ class Pictures:
 
 def compute_chains(batch: pa.RecordBatch, chains: Iterable[Chain]) -> dict[str, pa.Array]:
     """Compute deferred columns, by name."""
-    pictures = Pictures(batch)
+    chains = list(chains)
+    pictures = Pictures(batch, is_shared=len(chains) > 1)
     return {chain.name: compute_chain(chain, batch, pictures) for chain in chains}
 
 
