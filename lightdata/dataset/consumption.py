@@ -16,6 +16,7 @@ from lightdata.dataset.verbs import Verbs, checked_format
 from lightdata.errors import ArgumentError
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
+from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rows import iter_rows
 from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Drop, Limit, Plan, Scan
@@ -194,14 +195,14 @@ class Consumption(Verbs):
         """Run the query and give an Arrow table; images and tensors stay as they are stored."""
         batches = [owned(batch) for batch in run(self._plan, verb="collect")]
         if batches:
-            return pa.Table.from_batches(batches)
+            return one_table(batches)
         known = schema_of(self._plan)
         return (known if known is not None else Schema({})).to_arrow().empty_table()
 
     def to_pandas(self) -> Any:
         """Run the query and give a pandas frame, with one array in each cell of an image or tensor column."""
         batches = list(run(self._plan, verb="collect", pixels=True))
-        return to_pandas(pa.Table.from_batches(batches) if batches else self.schema().to_arrow().empty_table())
+        return to_pandas(one_table(batches) if batches else self.schema().to_arrow().empty_table())
 
     def materialize(self) -> Self:
         """Run the query and give a dataset of its rows, held in memory."""
@@ -220,6 +221,20 @@ class Consumption(Verbs):
 def owned(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Copy a batch into memory of its own: one that is kept would hold a worker's slot for good."""
     return pa.concat_batches([batch]).take(pa.array(np.arange(batch.num_rows))) if batch.num_rows else batch
+
+
+def one_table(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Join the batches of a run: a column that was null until a later batch gave it a type has that type."""
+    schema = batches[-1].schema
+    cast = [
+        pa.RecordBatch.from_arrays(
+            [cast_column(batch.column(field.name), field.type, column=field.name) for field in schema], schema=schema
+        )
+        if not batch.schema.equals(schema)
+        else batch
+        for batch in batches
+    ]
+    return pa.Table.from_batches(cast)
 
 
 def _without_columns(plan: Plan) -> Plan:
