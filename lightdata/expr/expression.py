@@ -156,23 +156,67 @@ def _spell_out(expr: pl.Expr, schema: Schema | None, step: str) -> list[Expressi
     picked = {json.dumps(node): _expand(node, frame, step) for node in _selectors(tree)}
     if not picked:
         return [Expression(expr)]  # the word stood in a literal
-    results = (
-        frame.lazy().select(_from_json(_replaced(tree, picked, None))) if not any(deferred_columns(expr)) else None
-    )
-    count = _result_count(results, picked, step)
+    results = _Results(_frame_to_ask(expr, schema, step), picked, step)
+    tree = _spliced(tree, results)
+    count = results.count(tree)
     return [Expression(_from_json(_replaced(tree, picked, index if count > 1 else None))) for index in range(count)]
 
 
-def _result_count(results: pl.LazyFrame | None, picked: dict[str, tuple[str, ...]], step: str) -> int:
-    if results is not None:
+def _frame_to_ask(expr: pl.Expr, schema: Schema, step: str) -> pl.LazyFrame:
+    """Give an empty frame of the visible and the deferred columns; images of any kind may meet in it."""
+    chains = set(deferred_columns(expr))
+    for name in sorted(frozenset().union(*(chain.inputs for chain in chains))):
+        if name not in schema:
+            raise ColumnNotFoundError.for_step(name, step=step, available=schema.names)
+    types = {**schema, **{chain.name: chain.type_in(schema) for chain in chains}}
+    alike = {name: ImageType() if isinstance(kind, ImageType) else kind for name, kind in types.items()}
+    return pl.LazyFrame(schema=Schema(alike).to_polars())
+
+
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """How many results an expression with selectors has, by asking Polars."""
+
+    frame: pl.LazyFrame
+    picked: dict[str, tuple[str, ...]]
+    step: str
+
+    def count(self, tree: Any) -> int:
+        """Count the results of an expression."""
         try:
-            return len(results.collect_schema())
+            return len(self.frame.select(_from_json(_replaced(tree, self.picked, None))).collect_schema())
         except pl.exceptions.PolarsError as error:
-            raise ExpressionError(f"{step}: {in_words(str(error))}") from error
-    sizes = {len(names) for names in picked.values()}
-    if len(sizes) > 1:
-        raise ExpressionError(f"{step}: an expression mixes image operations with selectors of different sizes")
-    return sizes.pop()
+            raise ExpressionError(f"{self.step}: {in_words(str(error)).splitlines()[0]}") from error
+
+    def are_one_call(self, tree: Any) -> bool:
+        """Whether selectors of several columns under a call give one result: all their columns are arguments."""
+        if all(len(self.picked[json.dumps(selector)]) == 1 for selector in _selectors(tree)):
+            return False
+        try:
+            return self.count(tree) == 1
+        except ExpressionError:  # several results of one name: alone it is wrong, in its place it may not be
+            return False
+
+    def each(self, tree: Any) -> list[Any]:
+        """List the results that one argument stands for."""
+        sizes = [len(self.picked[json.dumps(selector)]) for selector in _selectors(tree)]
+        return [_replaced(tree, self.picked, index) for index in range(max(sizes))] if sizes else [tree]
+
+
+def _spliced(tree: Any, results: _Results) -> Any:
+    """Spell selectors out where all their columns are arguments of one call, as in ``sum_horizontal``."""
+    match tree:
+        case {"Selector": _} if len(tree) == 1:
+            return tree
+        case dict():
+            tree = {key: _spliced(child, results) for key, child in tree.items()}
+        case list():
+            tree = [_spliced(child, results) for child in tree]
+    match tree:
+        case {"Function": {"input": arguments}} if results.are_one_call(tree):
+            each = [one for argument in arguments for one in results.each(argument)]
+            return {"Function": {**tree["Function"], "input": each}}
+    return tree
 
 
 def _expand(selector: Any, frame: pl.DataFrame, step: str) -> tuple[str, ...]:
@@ -206,19 +250,9 @@ def _replaced(tree: Any, picked: dict[str, tuple[str, ...]], index: int | None) 
             return {"Column": names[(index or 0) % len(names)]}
         case dict():
             return {key: _replaced(child, picked, index) for key, child in tree.items()}
-        case list() if index is None:
-            return [one for child in tree for one in _replaced_argument(child, picked)]
         case list():
             return [_replaced(child, picked, index) for child in tree]
     return tree
-
-
-def _replaced_argument(tree: Any, picked: dict[str, tuple[str, ...]]) -> list[Any]:
-    """Spell a selector among the arguments of a function out as several arguments."""
-    match tree:
-        case {"Selector": selector} if len(tree) == 1:
-            return [{"Column": name} for name in picked[json.dumps(selector)]]
-    return [_replaced(tree, picked, None)]
 
 
 def _renamed(tree: Any, names: dict[str, str]) -> Any:
@@ -233,7 +267,13 @@ def _renamed(tree: Any, names: dict[str, str]) -> Any:
 
 
 def _from_json(tree: Any) -> pl.Expr:
-    return pl.Expr.deserialize(io.StringIO(json.dumps(tree)), format="json")
+    try:
+        return pl.Expr.deserialize(io.StringIO(json.dumps(tree)), format="json")
+    except pl.exceptions.ComputeError as error:  # JSON has no number for them
+        raise ExpressionError(
+            "an infinite or NaN number cannot stand beside selectors or renamed columns; "
+            'write it as pl.lit("inf").cast(pl.Float64)'
+        ) from error
 
 
 def result_schema(expressions: Sequence[Expression], schema: Schema, *, step: str, keep: bool) -> Schema:

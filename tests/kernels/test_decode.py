@@ -428,12 +428,12 @@ def test_every_exception_becomes_a_decode_error(kind):
 def test_exceptions_without_words_become_decode_errors():
     """An exception whose own message fails, or is enormous, still becomes a short DecodeError."""
 
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self):
             raise ValueError("no words")
 
-    with pytest.raises(DecodeError, match="Mute"), decode_errors():
-        raise Mute
+    with pytest.raises(DecodeError, match="MuteError"), decode_errors():
+        raise MuteError
     with pytest.raises(DecodeError) as caught, decode_errors():
         raise ValueError("x" * 10_000_000)
     assert len(str(caught.value)) < 1000

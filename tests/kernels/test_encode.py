@@ -1,6 +1,7 @@
 """Encoding: what each format keeps, and what it refuses."""
 
 import io
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -104,10 +105,8 @@ def test_values_the_encoder_refuses(name, options):
 def test_empty_images_are_written_or_refused(name):
     """An image without pixels is never a foreign exception."""
     for size in ((0, 0), (0, 5)):
-        try:
-            encode_image(Image.new("RGB", size), codec_of(name))
-        except EncodeError as error:
-            assert codec_of(name).name in str(error)
+        with suppress(EncodeError):
+            assert encode_image(Image.new("RGB", size), codec_of(name))
 
 
 def test_images_too_large_for_a_format():

@@ -75,7 +75,7 @@ def test_resize_shortest_never_makes_an_empty_image(height, width):
 
 
 def center_cropped(pixels, height, width):
-    """torchvision's center_crop, on arrays."""
+    """Crop the centre by the definition of torchvision."""
     rows, columns = pixels.shape[:2]
     if width > columns or height > rows:
         left, top = max((width - columns) // 2, 0), max((height - rows) // 2, 0)
