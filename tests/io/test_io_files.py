@@ -264,9 +264,7 @@ def hive(tmp_path):
     for name in ("n=1/ok=true/a.jpg", "n=2/ok=false/b.jpg", "n=__HIVE_DEFAULT_PARTITION__/ok=true/c.jpg"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
-    return FileListSource(
-        paths=tmp_path, partitioning=Partitioning(field_types={"n": int, "ok": bool})
-    ).resolved()
+    return FileListSource(paths=tmp_path, partitioning=Partitioning(field_types={"n": int, "ok": bool})).resolved()
 
 
 def test_partition_columns_have_their_types(hive):
@@ -284,9 +282,7 @@ def test_a_filter_on_partitions_chooses_files(hive):
         paths=hive.paths, partitioning=hive.partitioning, partition_filter=lambda values: values["n"] == "2"
     )
     assert kept.count() == 1
-    assert [
-        os.path.basename(row) for task in kept.tasks(Pushdowns(), task_rows=9) for row in _paths(task)
-    ] == ["b.jpg"]
+    assert [os.path.basename(row) for task in kept.tasks(Pushdowns(), task_rows=9) for row in _paths(task)] == ["b.jpg"]
     with pytest.raises(ArgumentError, match="needs a partitioning"):
         FileListSource(paths=hive.paths, partition_filter=bool)
 
@@ -330,9 +326,7 @@ def test_tasks_have_exactly_the_rows_asked_for(ten):
 
 def test_shuffled_files_are_a_permutation_that_a_seed_fixes(ten):
     """The same seed gives the same order, another seed another, each with every file once."""
-    orders = [
-        table(FileListSource(paths=ten, shuffle_seed=seed))["path"].to_pylist() for seed in (None, 1, 1, 2)
-    ]
+    orders = [table(FileListSource(paths=ten, shuffle_seed=seed))["path"].to_pylist() for seed in (None, 1, 1, 2)]
     assert orders[1] == orders[2] != orders[3]
     assert sorted(orders[1]) == sorted(orders[3]) == orders[0] != orders[1]
 

@@ -87,9 +87,7 @@ def test_a_file_that_differs_from_the_first_is_named(tmp_path, other):
     """Another dtype or row shape is a schema error with the file's name."""
     np.save(tmp_path / "a.npy", np.zeros((2, 3), np.float32))
     np.save(tmp_path / "b.npy", other)
-    with pytest.raises(
-        SchemaError, match=r"b\.npy holds rows of .*; the first file holds rows of float32 \(3,\)"
-    ):
+    with pytest.raises(SchemaError, match=r"b\.npy holds rows of .*; the first file holds rows of float32 \(3,\)"):
         batches(NumpySource.open(tmp_path))
 
 
@@ -138,8 +136,7 @@ def with_header(text, version=(1, 0)):
         b"",
         b"\x93NUMPY",
         with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -8)}") + bytes(64),
-        with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296)}")
-        + bytes(64),
+        with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296)}") + bytes(64),
         with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (9,)}") + bytes(64),
         with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", (9, 9)) + bytes(64),
         with_header("(" * 5000),

@@ -84,9 +84,7 @@ def test_tensors_of_ray_of_the_wrong_size_are_refused(tmp_path):
     """A list that does not fill the shape is an error with the column's name."""
     metadata = {"ARROW:extension:name": "ray.data.arrow_tensor", "ARROW:extension:metadata": "[2, 2]"}
     schema = pa.schema([pa.field("image", pa.list_(pa.uint8()), metadata=metadata)])
-    pq.write_table(
-        pa.table([pa.array([[1, 2, 3]], pa.list_(pa.uint8()))], schema=schema), tmp_path / "a.parquet"
-    )
+    pq.write_table(pa.table([pa.array([[1, 2, 3]], pa.list_(pa.uint8()))], schema=schema), tmp_path / "a.parquet")
     with pytest.raises(DecodeError, match="column 'image'"):
         batches(ParquetSource.open(tmp_path))
 
@@ -94,9 +92,7 @@ def test_tensors_of_ray_of_the_wrong_size_are_refused(tmp_path):
 @pytest.fixture
 def three(tmp_path):
     for i in range(3):
-        pq.write_table(
-            pa.table({"x": range(i * 10, i * 10 + 10)}), tmp_path / f"{i}.parquet", row_group_size=4
-        )
+        pq.write_table(pa.table({"x": range(i * 10, i * 10 + 10)}), tmp_path / f"{i}.parquet", row_group_size=4)
     (tmp_path / "_metadata.parquet").touch()
     (tmp_path / "notes.txt").touch()
     return tmp_path
@@ -122,9 +118,7 @@ def test_paths_are_a_column_if_asked_for(three):
     """The path of each row can be added, and read alone; no column at all still counts rows."""
     source = ParquetSource.open(f"{three}/[01].parquet", include_paths=True)
     assert source.schema.names == ["x", "path"]
-    assert table(source, columns=("path",))["path"].to_pylist()[9:11] == [
-        f"{three}/{i}.parquet" for i in (0, 1)
-    ]
+    assert table(source, columns=("path",))["path"].to_pylist()[9:11] == [f"{three}/{i}.parquet" for i in (0, 1)]
     assert sum(batch.num_rows for batch in batches(source, columns=())) == 20
     pq.write_table(pa.table({"path": [1]}), three / "p.parquet")
     with pytest.raises(SchemaError, match="named 'path'"):
@@ -155,9 +149,7 @@ def test_the_order_of_columns_is_that_of_the_first_file(tmp_path):
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
     """A string column with other bytes in it is an error with file and column."""
-    wrong = pa.Array.from_buffers(
-        pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")]
-    )
+    wrong = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")])
     pq.write_table(pa.table({"s": wrong}), tmp_path / "a.parquet")
     with pytest.raises(DecodeError, match=r"a\.parquet: column 's'"):
         batches(ParquetSource.open(tmp_path))

@@ -55,9 +55,7 @@ def feature(values):
 
 
 def example(**features):
-    entries = (
-        part(1, part(1, name.encode()) + part(2, feature(values))) for name, values in features.items()
-    )
+    entries = (part(1, part(1, name.encode()) + part(2, feature(values))) for name, values in features.items())
     return part(1, b"".join(entries))
 
 
@@ -152,9 +150,7 @@ def test_every_flipped_byte_is_found(tmp_path):
         path.write_bytes(content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :])
         index = at // len(records[0])
         got = []
-        with pytest.raises(
-            DecodeError, match=rf"record {index} at byte {index * len(records[0])}: "
-        ) as caught:
+        with pytest.raises(DecodeError, match=rf"record {index} at byte {index * len(records[0])}: ") as caught:
             got.extend(_stream(path))
         assert got == truth[:index]
         assert caught.value.uri == str(path)
