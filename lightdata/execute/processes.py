@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing.resource_tracker
 import os
 import signal
 import threading
@@ -34,7 +35,10 @@ class Worker:
     """A worker process, seen from the calling process."""
 
     def __init__(self, arena_bytes: int) -> None:
-        from joblib.externals.loky.backend import get_context  # noqa: PLC0415 - only for queries that need workers
+        from joblib.externals.loky.backend import (  # noqa: PLC0415 - only for queries that need workers
+            get_context,
+            resource_tracker,
+        )
 
         # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts
         # work. Fork is never used: it hangs after Polars has run, and CUDA forbids it.
@@ -43,6 +47,9 @@ class Worker:
         self.process = context.Process(
             target=main, args=(theirs, os.getpid(), arena_bytes), env=_ENVIRONMENT, name="lightdata-worker"
         )
+        with _interrupts_held():  # starting these lifts the hold, so they go first
+            resource_tracker.ensure_running()
+            multiprocessing.resource_tracker.ensure_running()
         with _interrupts_held():
             self.process.start()
         theirs.close()

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightdata.errors import DecodeError
+from lightdata.errors import DecodeError, ModelError
 from lightdata.inference.model import Model
 from lightdata.kernels.columns import column_of
 from lightdata.kernels.tensor import to_tensor
@@ -31,6 +31,8 @@ def run_rows(model: Model, session: Any, rows: list[NDArray[Any] | None]) -> lis
     names = [port.name for port, _ in model.outputs]
     for numbers in _equal_runs(rows, model.batch_rows):
         pixels = np.stack([row for number in numbers if (row := rows[number]) is not None])
+        if model.input.shape[0] is not None:  # a graph of a fixed number of rows takes no fewer
+            pixels = np.concatenate([pixels, np.repeat(pixels[-1:], model.input.shape[0] - len(pixels), axis=0)])
         outputs = session.run(names, {model.input.name: prepare(model, pixels)})
         for place, number in enumerate(numbers):
             results[number] = [output[place] for output in outputs]
@@ -100,7 +102,7 @@ def output_columns(model: Model, results: list[list[NDArray[Any]]]) -> dict[str,
 
 def _ranked(model: Model, rows: list[NDArray[Any] | None]) -> dict[str, pa.Array]:
     count = model.top_k or 1
-    orders = [None if row is None else np.argsort(-row.ravel(), kind="stable")[:count] for row in rows]
+    orders = [None if row is None else _descending(row.ravel())[:count] for row in rows]
     scores = [None if row is None else row.ravel()[order].tolist() for row, order in zip(rows, orders, strict=True)]
     labels = [None if order is None else [_label(model, int(place)) for place in order] for order in orders]
     values: dict[str, list[Any]] = {model.label_column: labels, model.score_column: scores}
@@ -109,5 +111,14 @@ def _ranked(model: Model, rows: list[NDArray[Any] | None]) -> dict[str, pa.Array
     return {column: pa.array(values[column], kind) for column, kind in model.output_types().items()}
 
 
+def _descending(values: NDArray[Any]) -> NDArray[np.intp]:
+    # Bytes and truth values have no negatives.
+    return np.argsort(-(values.astype(np.int16) if values.dtype.kind in "bu" else values), kind="stable")
+
+
 def _label(model: Model, place: int) -> str | int:
-    return place if model.labels is None else model.labels[place]
+    if model.labels is None:
+        return place
+    if place >= len(model.labels):
+        raise ModelError(f"there are {len(model.labels)} labels, and the model gives a class {place}")
+    return model.labels[place]

@@ -24,7 +24,7 @@ def check_device(device: str) -> None:
     ArgumentError
         Unless it is "auto", "cpu", "cuda" or "cuda:N".
     """
-    name, _, index = device.partition(":")
+    name, _, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if name not in ("auto", "cpu", "cuda") or (index and (name != "cuda" or not index.isdigit())):
         raise ArgumentError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; got {device!r}")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,10 +16,8 @@ import pyarrow as pa
 
 from lightdata.errors import ArgumentError, ModelError
 from lightdata.inference.device import check_device, session_options
+from lightdata.inference.preprocess import Preprocess, choose_preprocess
 from lightdata.types.tensor import TensorType, fixed_tensor_type
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Per channel, on the 0..1 scale; what torchvision's classifiers were trained with."""
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -42,19 +40,6 @@ class Port(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preprocess:
-    """How pixels become what a model was trained on: ``(value * scale - mean) / std``."""
-
-    mean: tuple[float, ...] | None = None
-    """Per channel, on the scaled values."""
-
-    std: tuple[float, ...] | None = None
-    scale: float | None = 1 / 255
-    mode: str | None = None
-    """The mode images are converted to; by default what the model's channels say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Everything needed to run a model; a few strings and numbers, so it travels to workers for free."""
 
@@ -73,7 +58,7 @@ class Model:
     score_column: str = "score"
     device: str = "auto"
     batch_rows: int = 32
-    """Rows of one session call."""
+    """Rows of one session call; where the graph fixes them, that number."""
 
     @property
     def channels(self) -> int:
@@ -138,13 +123,13 @@ def describe_model(path: str | os.PathLike[str], **options: Any) -> Model:
         raise ModelError(f"there is no model at {os.fspath(path)!r}")
     graph = read_graph(file, os.stat(file).st_mtime_ns)
     port, layout = _image_input(graph)
-    channels = port.shape[1 if layout == "NCHW" else 3]
+    channels = port.shape[1 if layout == "NCHW" else 3] or 3
     model = Model(
         path=file,
         input=port,
         layout=layout,
         outputs=tuple((output, output.name) for output in graph.outputs),
-        preprocess=_preprocess(options.get("preprocess"), graph.metadata, port, channels),
+        preprocess=choose_preprocess(options.get("preprocess"), graph.metadata, port.dtype, channels),
     )
     return _with_options(model, graph, options)
 
@@ -158,15 +143,15 @@ def _with_options(model: Model, graph: Graph, options: Mapping[str, Any]) -> Mod
     check_device(device)
     if not isinstance(batch_rows, int) or batch_rows < 1:
         raise ArgumentError(f"batch_size must be a positive number of rows; got {batch_rows!r}")
-    labels = read_labels(options.get("labels"), model.path, graph.metadata)
     if top_k is None and options.get("labels") is not None:
         top_k = 1
+    labels = read_labels(options.get("labels"), model.path, graph.metadata) if top_k else None
     kept, extra = _chosen_outputs(graph, options.get("outputs"), bool(top_k))
     model = replace(
         model,
         device=device,
-        batch_rows=batch_rows,
-        labels=labels if top_k else None,
+        batch_rows=model.input.shape[0] or batch_rows,
+        labels=labels,
         top_k=top_k,
         outputs=kept,
         **extra,
@@ -208,37 +193,6 @@ def _image_input(graph: Graph) -> tuple[Port, str]:
     return port, "NCHW" if first else "NHWC"
 
 
-def _preprocess(given: Any, metadata: Mapping[str, str], port: Port, channels: int | None) -> Preprocess:
-    match given:
-        case Preprocess():
-            return given
-        case Mapping():
-            return _from_mapping(given)
-        case None if port.dtype == "uint8":
-            return Preprocess(scale=None)
-        case None if "mean" in metadata and "std" in metadata:
-            return Preprocess(mean=tuple(json.loads(metadata["mean"])), std=tuple(json.loads(metadata["std"])))
-        case None if channels == 3:  # noqa: PLR2004 - RGB
-            warnings.warn(
-                "the model does not say how its input was normalised; using ImageNet's mean and std. "
-                "Pass preprocess={'mean': ..., 'std': ...} to choose, or preprocess={} for values from 0 to 1",
-                stacklevel=4,
-            )
-            return Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD)
-        case None:
-            return Preprocess()
-    raise ArgumentError(f"preprocess takes a mapping with mean, std, scale and mode; got {given!r}")
-
-
-def _from_mapping(given: Mapping[str, Any]) -> Preprocess:
-    if unknown := given.keys() - {"mean", "std", "scale", "mode"}:
-        raise ArgumentError(f"preprocess has no {', '.join(sorted(unknown))}; it has mean, std, scale and mode")
-    values: dict[str, Any] = {
-        key: tuple(map(float, value)) if key in ("mean", "std") else value for key, value in given.items()
-    }
-    return Preprocess(**values)
-
-
 def _chosen_outputs(graph: Graph, outputs: Any, ranked: bool) -> tuple[tuple[tuple[Port, str], ...], dict[str, Any]]:
     names = {port.name: port for port in graph.outputs}
     chosen = dict.fromkeys(names) if outputs is None else _output_names(outputs)
@@ -248,7 +202,18 @@ def _chosen_outputs(graph: Graph, outputs: Any, ranked: bool) -> tuple[tuple[tup
     if unknown := chosen.keys() - names.keys():
         raise ModelError(f"the model has no output {', '.join(sorted(unknown))}; it has {', '.join(names)}")
     chosen = chosen or dict.fromkeys(names)
-    return tuple((names[name], column or name) for name, column in chosen.items()), extra
+    kept = tuple((names[name], column or name) for name, column in chosen.items())
+    _check_columns(kept)
+    return kept, extra
+
+
+def _check_columns(kept: Sequence[tuple[Port, str]]) -> None:
+    columns = [column for _, column in kept]
+    if twice := [column for number, column in enumerate(columns) if column in columns[:number]]:
+        raise ArgumentError(f"outputs: two outputs cannot both become column {twice[0]!r}")
+    for port, _ in kept:
+        if port.dtype not in _DTYPES.values():
+            raise ModelError(f"the model's output {port.name!r} is {port.dtype}; choose others with outputs=")
 
 
 def _output_names(outputs: Any) -> dict[str, str | None]:
@@ -264,7 +229,7 @@ def _output_names(outputs: Any) -> dict[str, str | None]:
 
 def _check_top_k(model: Model) -> None:
     port = model.outputs[0][0]
-    classes = port.shape[-1] if port.shape else None
+    classes = None if None in port.shape[1:] else math.prod(length or 1 for length in port.shape[1:])
     if not isinstance(model.top_k, int) or model.top_k < 1 or (classes and model.top_k > classes):
         raise ArgumentError(f"top_k must be from 1 to the number of classes ({classes}); got {model.top_k!r}")
     if len(model.outputs) > 1:
@@ -292,9 +257,18 @@ def read_labels(labels: Any, model_path: str, metadata: Mapping[str, str]) -> tu
     if labels is not None:
         return tuple(str(label) for label in labels)
     if "labels" in metadata:
-        return tuple(json.loads(metadata["labels"]))
+        return _parsed_labels("the model's metadata", metadata["labels"])
     beside = Path(model_path).with_name("config.json")
-    if beside.is_file():
-        names = json.loads(beside.read_text(encoding="utf-8")).get("id2label", {})
-        return tuple(names[key] for key in sorted(names, key=int)) or None
-    return None
+    return _parsed_labels(str(beside), beside.read_text(encoding="utf-8")) if beside.is_file() else None
+
+
+def _parsed_labels(place: str, text: str) -> tuple[str, ...] | None:
+    """Read a JSON list of labels, or a mapping with ``id2label``; ``None`` where it tells of none."""
+    try:
+        found = json.loads(text)
+        if isinstance(found, Mapping):
+            names = found.get("id2label", {})
+            found = [names[key] for key in sorted(names, key=int)]
+        return tuple(str(label) for label in found) or None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"the labels in {place} cannot be read: {error}; pass labels=") from error

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import unicodedata
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from lightdata.errors import ArgumentError, ExecutionError, OutputExistsError
@@ -77,7 +78,7 @@ def commit(target: Path, sink: Sink, files: Iterable[StagedFile], *, mode: str) 
     ExecutionError
         If two rows have one name; nothing is moved then.
     OutputExistsError
-        If a file would be replaced that must not be; nothing is moved then.
+        If a file would be replaced that must not be, or is in the way of a folder; nothing is moved then.
     """
     placed: dict[str, StagedFile] = {}
     nulls = 0
@@ -86,9 +87,10 @@ def commit(target: Path, sink: Sink, files: Iterable[StagedFile], *, mode: str) 
             nulls += 1
             continue
         name = sink.final_name(row) if file.name is None else file.name.format(row=row)
-        if name.casefold() in placed:
+        if _alike(name) in placed:
             raise ExecutionError(f"two rows would be written to {name!r}; use a name that differs in every row")
-        placed[name.casefold()] = file._replace(name=name)
+        placed[_alike(name)] = file._replace(name=name)
+    _check_folders(target, placed)
     _check_free(target, placed.values(), mode)
     for file in placed.values():
         final = target / str(file.name)
@@ -101,10 +103,24 @@ def commit(target: Path, sink: Sink, files: Iterable[StagedFile], *, mode: str) 
     return WriteResult(str(target), names, sum(rows for rows, _ in total), sum(size for _, size in total))
 
 
+def _alike(name: str) -> str:
+    """Give names one form that some file systems take for the same: by case, or by how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _check_folders(target: Path, placed: Mapping[str, StagedFile]) -> None:
+    """Refuse a file in the way of a folder, and a link, which may lead elsewhere."""
+    folders = {folder for file in placed.values() for folder in PurePosixPath(str(file.name)).parents if folder.name}
+    for folder in sorted(folders):
+        place = target / folder
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise OutputExistsError(f"{str(place)!r} is a file or a link, and a folder of that name is needed")
+
+
 def _check_free(target: Path, files: Iterable[StagedFile], mode: str) -> None:
     for file in files:
         final = target / str(file.name)
-        if final.is_dir() or (mode == "error" and final.exists()):
+        if final.is_dir() or (mode == "error" and os.path.lexists(final)):
             raise _exists(target, str(file.name))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 import uuid
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,12 @@ from lightdata.types.schema import Schema, describe
 
 _MAX_NAME_BYTES = 200
 """Of one part of a file name; file systems stop at 255."""
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif")
+"""What is taken off a file's name to name another; any other dot is part of the name."""
+
+_ROW_FORMAT = re.compile(r"\d*[dxX]?")
+"""How ``{row}`` may be written: nothing that could fill it up with slashes or dots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,8 +125,11 @@ class ImageSink:
 
     def _rendered(self, values: Mapping[str, Any]) -> str:
         """Fill in a row's values; its number is only known at commit, so ``{row}`` stays."""
+        if nulls := [name for name, value in values.items() if value is None]:
+            raise EncodeError(f"{nulls[0]} is null, which cannot name a file")
         if self.name is not None and "{" not in self.name:
-            return _escaped(os.path.splitext(os.path.basename(str(values[self.name])))[0])
+            stem, suffix = os.path.splitext(os.path.basename(str(values[self.name])))
+            return _escaped(stem if suffix.lower() in _SUFFIXES else stem + suffix)
         parts = []
         for literal, field, spec, _ in string.Formatter().parse(self.name or ""):
             parts.append(_escaped(literal))
@@ -174,11 +184,13 @@ def check_template(name: str | None) -> None:
     Raises
     ------
     ArgumentError
-        If braces do not match, or a field has no name.
+        If braces do not match, a field has no name, or the row's number would be filled up with more than digits.
     """
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(name or "") if field is not None]
+        parts = [(field, spec) for _, field, spec, _ in string.Formatter().parse(name or "") if field is not None]
     except ValueError as error:
         raise ArgumentError(f"name={name!r}: {error}") from None
-    if not all(field.isidentifier() for field in fields):
+    if not all(field.isidentifier() for field, _ in parts):
         raise ArgumentError(f"name={name!r}: each field names a column, or row")
+    if not all(_ROW_FORMAT.fullmatch(spec or "") for field, spec in parts if field == "row"):
+        raise ArgumentError(f"name={name!r}: row is written with digits, such as {{row:06d}}")

@@ -159,8 +159,12 @@ def test_an_error_without_words_arrives():
 
 def test_an_error_of_many_megabytes_arrives():
     """A message larger than a pipe comes through."""
+
+    def talk(row):
+        raise MineError("x" * (20 << 20))
+
     with pytest.raises(MineError) as caught:
-        numbered(200).map(lambda row: fail_with(MineError("x" * (20 << 20)), at=0)(row)).take_all()
+        numbered(200).map(talk).take_all()
     assert len(str(caught.value)) == 20 << 20
     assert works()
 
@@ -200,8 +204,7 @@ def test_rows_before_an_error_are_delivered():
     """The consumer gets every batch before the task that failed."""
     seen = []
     with pytest.raises(MineError):
-        for row in numbered(200).map(fail_with(MineError("stop"), at=100)).iter_rows():
-            seen.append(row["id"])
+        seen.extend(row["id"] for row in numbered(200).map(fail_with(MineError("stop"), at=100)).iter_rows())
     assert seen == list(range(96))
 
 

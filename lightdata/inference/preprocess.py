@@ -1,0 +1,102 @@
+"""How pixels become a model's input: what the user says, what the model says, what is usual."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightdata.errors import ArgumentError, ModelError
+from lightdata.types.image_spec import MODES
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Per channel, on the 0..1 scale; what torchvision's classifiers were trained with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """How pixels become what a model was trained on: ``(value * scale - mean) / std``."""
+
+    mean: tuple[float, ...] | None = None
+    """Per channel, on the scaled values."""
+
+    std: tuple[float, ...] | None = None
+    scale: float | None = 1 / 255
+    mode: str | None = None
+    """The mode images are converted to; by default what the model's channels say."""
+
+
+def choose_preprocess(given: Any, metadata: Mapping[str, str], dtype: str, channels: int) -> Preprocess:
+    """Choose how to prepare pixels: as given, else as the model's metadata say, else as is usual.
+
+    Raises
+    ------
+    ArgumentError
+        If what is given does not fit the model.
+    ModelError
+        If the metadata do not.
+    """
+    match given:
+        case Preprocess():
+            return _checked(given, dtype, channels)
+        case Mapping():
+            return _checked(_from_mapping(given, dtype), dtype, channels)
+        case None if dtype == "uint8":
+            return Preprocess(scale=None)
+        case None if "mean" in metadata and "std" in metadata:
+            return _from_metadata(metadata, dtype, channels)
+        case None if channels == 3:  # noqa: PLR2004 - RGB
+            warnings.warn(
+                "the model does not say how its input was normalised; using ImageNet's mean and std. "
+                "Pass preprocess={'mean': ..., 'std': ...} to choose, or preprocess={} for values from 0 to 1",
+                stacklevel=4,
+            )
+            return Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD)
+        case None:
+            return Preprocess()
+    raise ArgumentError(f"preprocess takes a mapping with mean, std, scale and mode; got {given!r}")
+
+
+def _from_mapping(given: Mapping[str, Any], dtype: str) -> Preprocess:
+    if unknown := given.keys() - {"mean", "std", "scale", "mode"}:
+        raise ArgumentError(f"preprocess has no {', '.join(sorted(unknown))}; it has mean, std, scale and mode")
+    default = Preprocess(scale=None) if dtype == "uint8" else Preprocess()
+    return replace(default, **given)
+
+
+def _from_metadata(metadata: Mapping[str, str], dtype: str, channels: int) -> Preprocess:
+    try:
+        found = Preprocess(mean=json.loads(metadata["mean"]), std=json.loads(metadata["std"]))
+        return _checked(found, dtype, channels)
+    except ValueError as error:
+        raise ModelError(
+            f"mean and std in the model's metadata cannot be used: {error}; pass preprocess={{'mean': ..., 'std': ...}}"
+        ) from error
+
+
+def _checked(how: Preprocess, dtype: str, channels: int) -> Preprocess:
+    if dtype == "uint8" and (how.mean, how.std, how.scale) != (None, None, None):
+        raise ArgumentError("preprocess: the model takes uint8 values as they are; mean, std and scale have no meaning")
+    if how.scale is not None and not isinstance(how.scale, int | float):
+        raise ArgumentError(f"preprocess: scale must be a number; got {how.scale!r}")
+    if how.mode is not None and (how.mode not in MODES or MODES[how.mode][1] != channels):
+        fitting = ", ".join(mode for mode, (_, count) in MODES.items() if count == channels)
+        raise ArgumentError(f"preprocess: mode must be one of {channels} channels ({fitting}); got {how.mode!r}")
+    mean, std = _numbers("mean", how.mean, channels), _numbers("std", how.std, channels)
+    if std is not None and 0.0 in std:
+        raise ArgumentError(f"preprocess: std must not be zero; got {how.std!r}")
+    return replace(how, mean=mean, std=std)
+
+
+def _numbers(name: str, values: Any, channels: int) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    try:
+        numbers = tuple(map(float, values))
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != channels:
+        raise ArgumentError(f"preprocess: {name} must have {channels} numbers, one for each channel; got {values!r}")
+    return numbers
