@@ -20,7 +20,7 @@ class Config:
     """Decoded bytes that one batch of images may take."""
 
     max_image_pixels: int = 178_956_970
-    """Pixels above which an image is refused as a decompression bomb; twice Pillow's own limit for a warning."""
+    """Pixels above which an image is refused as a decompression bomb; at most Pillow's own limit, the default."""
 
     progress: bool = True
     """Show one progress line for work that lasts longer than a second, on a terminal."""
@@ -63,6 +63,8 @@ def config_from(settings: Config) -> None:
 def _checked(settings: Config) -> Config:
     if settings.workers is not None and settings.workers < 0:
         raise ValueError(f"workers must be 0 or more, or None; got {settings.workers}")
+    if settings.max_image_pixels > Config.__dataclass_fields__["max_image_pixels"].default:
+        raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
     for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} must be positive; got {getattr(settings, name)}")

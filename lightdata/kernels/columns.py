@@ -110,6 +110,8 @@ def cast_column(array: pa.Array, kind: pa.DataType, *, column: str) -> pa.Array:
     """
     if array.type.equals(kind):
         return array
+    if not _is_kin(array.type, kind):
+        raise SchemaError(f"column {column!r} is {array.type} and cannot be {kind}: it is another kind of value")
     try:
         if pa.types.is_null(array.type):
             return pa.nulls(len(array), kind)
@@ -120,6 +122,14 @@ def cast_column(array: pa.Array, kind: pa.DataType, *, column: str) -> pa.Array:
         return canonical_array(array, kind)
     except (pa.ArrowException, ValueError) as error:
         raise SchemaError(f"column {column!r} is {array.type} and cannot be {kind} without loss: {error}") from error
+
+
+def _is_kin(given: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether values are of one kind, so that text never quietly becomes numbers, nor numbers text."""
+    is_text, is_number = (pa.types.is_string, pa.types.is_large_string), (pa.types.is_integer, pa.types.is_floating)
+    texts = [any(test(kind) for test in is_text) for kind in (given, wanted)]
+    numbers = [any(test(kind) for test in is_number) for kind in (given, wanted)]
+    return texts[0] == texts[1] or pa.types.is_null(given) or not any(numbers)
 
 
 def _cast_images(array: pa.Array, kind: ImageType) -> pa.Array:

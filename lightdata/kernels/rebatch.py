@@ -37,5 +37,8 @@ def _take(held: list[pa.RecordBatch], rows: int) -> tuple[pa.RecordBatch, list[p
 
 
 def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Join batches of one schema into one."""
-    return pa.concat_batches(batches)
+    """Join batches into one; a column that is only null in some takes the type it has in others."""
+    if all(batch.schema.equals(batches[0].schema) for batch in batches):
+        return pa.concat_batches(batches)
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    return pa.concat_tables(tables, promote_options="default").combine_chunks().to_batches()[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,6 +78,22 @@ class Pipeline:
     pushdowns: Pushdowns
     task_rows: int
     steps: tuple[WorkStage | DriverStep, ...]
+
+
+def in_row_order(
+    batch: pa.RecordBatch, process: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Process a batch; where a row fails, the rows before it are processed and passed on before the error is raised.
+
+    So a limit that is satisfied by them never meets the error, and of two errors the one of the earlier row is raised.
+    """
+    try:
+        result = process(batch)
+    except RowError as error:
+        if error.row:
+            yield process(batch.slice(0, error.row))
+        raise
+    yield result
 
 
 def hidden_names(batch: pa.RecordBatch) -> list[str]:

@@ -49,7 +49,7 @@ def wait_until_gone(session, within_s=3.0):
 def start(tmp_path, script):
     file = tmp_path / "script.py"
     file.write_text(PRELUDE + script)
-    return subprocess.Popen(  # noqa: S603 - written just now
+    return subprocess.Popen(
         [sys.executable, str(file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

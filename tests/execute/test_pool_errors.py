@@ -201,11 +201,11 @@ def test_the_first_error_in_row_order_is_the_one_raised():
 
 
 def test_rows_before_an_error_are_delivered():
-    """The consumer gets every batch before the task that failed."""
+    """The consumer gets every row before the one that failed."""
     seen = []
     with pytest.raises(MineError):
         seen.extend(row["id"] for row in numbered(200).map(fail_with(MineError("stop"), at=100)).iter_rows())
-    assert seen == list(range(96))
+    assert seen == list(range(100))
 
 
 def test_an_error_of_a_class_constructor_arrives():

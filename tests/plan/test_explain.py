@@ -43,7 +43,7 @@ def test_a_query_as_it_was_written(folder):
             'select col("small")',
             "  limit 2",
             '    with_columns image.resize(height=2, width=2).alias("small")',
-            '      filter [(image.width()) >= (dyn int: 3)]',
+            "      filter [(image.width()) >= (dyn int: 3)]",
             "        decode image",
             "          read files path -> image",
             f"            {FILES}",

@@ -15,6 +15,12 @@ def push_down_filter(plan: Plan) -> Plan | None:
     drops failing rows (``skip``) stays before what was written after it.
     """
     match plan:
+        case Filter(input=Filter(predicate=other) as step, predicate=predicate) if (
+            other.chains and not predicate.chains
+        ):
+            if not (predicate.is_elementwise and other.is_elementwise):
+                return None
+            return step.map_inputs(lambda before: replace(plan, input=before))  # what needs no file comes first
         case Filter(input=step, predicate=predicate) if predicate.is_elementwise:
             made = _made_by(step)
             if made is None or made & predicate.inputs:

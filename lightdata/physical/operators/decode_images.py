@@ -13,7 +13,7 @@ from lightdata.kernels.columns import pixels_to_column
 from lightdata.kernels.decode import decode_file, from_pillow, to_pixels
 from lightdata.kernels.geometry import resize
 from lightdata.kernels.header import read_header
-from lightdata.physical.stage import Context, uri_of, with_column
+from lightdata.physical.stage import Context, in_row_order, uri_of, with_column
 from lightdata.types.image import (
     EncodedImage,
     ImageType,
@@ -47,16 +47,16 @@ class DecodeImagesOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Decode the column of each batch."""
         for batch in batches:
-            images: list[EncodedImage | None] = []
-            keep: list[int] = []
-            for number, payload in enumerate(binary_values(batch.column(self.column))):
-                image, ok = self._image(payload, batch, number, context)
-                images.append(image)
-                if ok or self.on_error != "skip":
-                    keep.append(number)
-            out = with_column(batch, self.column, self._array(images))
-            out = out if len(keep) == len(images) else out.take(pa.array(keep, pa.int64()))
-            yield from split_by_bytes(out, [images[number] for number in keep])
+            for decoded in in_row_order(batch, lambda rows: self._decoded_batch(rows, context)):
+                yield from split_by_bytes(decoded, self.column)
+
+    def _decoded_batch(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
+        payloads = enumerate(binary_values(batch.column(self.column)))
+        images = [self._image(payload, batch, number, context) for number, payload in payloads]
+        out = with_column(batch, self.column, self._array([image for image, _ in images]))
+        if self.on_error != "skip":
+            return out
+        return out.filter(pa.array([ok for _, ok in images], pa.bool_()))
 
     def _image(
         self, payload: Payload | None, batch: pa.RecordBatch, number: int, context: Context
@@ -96,11 +96,14 @@ class ToPixelsOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """Decode all image columns of each batch."""
         for batch in batches:
-            out = batch
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                if isinstance(column.type, ImageType) and not column.type.spec.is_fixed:
-                    out = with_column(out, name, self._pixels(batch, name))
-            yield out
+            yield from in_row_order(batch, self._decoded_batch)
+
+    def _decoded_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        out = batch
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if isinstance(column.type, ImageType) and not column.type.spec.is_fixed:
+                out = with_column(out, name, self._pixels(batch, name))
+        return out
 
     def _pixels(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         images: list[EncodedImage | None] = []
@@ -112,15 +115,15 @@ class ToPixelsOperator:
         return dynamic_images(images)
 
 
-def split_by_bytes(batch: pa.RecordBatch, images: list[EncodedImage | None]) -> Iterator[pa.RecordBatch]:
+def split_by_bytes(batch: pa.RecordBatch, column: str) -> Iterator[pa.RecordBatch]:
     """Cut a batch so that the pixels of each part take at most ``batch_bytes``, or one image."""
     limit = config().batch_bytes
     start, size = 0, 0
-    for number, image in enumerate(images):
+    for number, image in enumerate(iter_images(batch.column(column))):
         nbytes = image.decoded_bytes if image is not None else 0
         if size + nbytes > limit and number > start:
             yield batch.slice(start, number - start)
             start, size = number, 0
         size += nbytes
-    if start < len(images) or not images:
+    if start < batch.num_rows or not batch.num_rows:
         yield batch.slice(start)

@@ -13,7 +13,7 @@ from lightdata.errors import ExpressionError
 from lightdata.expr.deferred import Chain, in_words
 from lightdata.expr.expression import Expression, bind
 from lightdata.physical.operators.chains import compute_chains
-from lightdata.physical.stage import Context, hidden_names, visible_names, with_column, without_hidden
+from lightdata.physical.stage import Context, hidden_names, in_row_order, visible_names, with_column, without_hidden
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
 
@@ -30,15 +30,18 @@ class EvaluateOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """Evaluate on each batch."""
         for batch in batches:
-            columns = evaluate(self._bound(batch), batch)
-            match self.verb:
-                case "filter":
-                    yield batch.filter(columns.popitem()[1])
-                case "with_columns":
-                    yield _with_columns(batch, columns)
-                case "select":
-                    columns.update({name: batch.column(name) for name in hidden_names(batch)})
-                    yield pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+            yield from in_row_order(batch, self._evaluated)
+
+    def _evaluated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = evaluate(self._bound(batch), batch)
+        match self.verb:
+            case "filter":
+                return batch.filter(columns.popitem()[1])
+            case "with_columns":
+                return _with_columns(batch, columns)
+            case "select":
+                columns.update({name: batch.column(name) for name in hidden_names(batch)})
+                return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
     def _bound(self, batch: pa.RecordBatch) -> Sequence[Expression]:
         if self.is_bound:
@@ -63,7 +66,7 @@ class ComputeChainsOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """Compute the chains of each batch."""
         for batch in batches:
-            yield _with_columns(batch, compute_chains(batch, self.chains))
+            yield from in_row_order(batch, lambda rows: _with_columns(rows, compute_chains(rows, self.chains)))
 
 
 def _with_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:

@@ -28,22 +28,35 @@ class MapRowsOperator:
         """Call the function on each row of each batch."""
         call = context.resource(self, self.function.build)
         for batch in batches:
-            visible = without_hidden(batch)
-            if self.kind == "filter":
-                mask = [bool(self._call(call, row, batch, number)) for number, row in enumerate(iter_rows(visible))]
-                yield batch.filter(pa.array(mask, pa.bool_()))
-                continue
-            rows = list(self._rows(call, batch, visible))
-            if rows:
-                yield declared(self._batch(rows, visible), self.schema)
+            yield from self._results(call, batch)
 
-    def _rows(self, call: Any, batch: pa.RecordBatch, visible: pa.RecordBatch) -> Iterator[Mapping[str, Any]]:
+    def _results(self, call: Any, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Call the function on each row of a batch; the rows before one that fails are passed on first."""
+        visible = without_hidden(batch)
+        rows: list[Any] = []
+        failure: Exception | None = None
+        try:
+            for row in self._rows(call, batch, visible):
+                rows.append(row)  # noqa: PERF402 - what came before an exception is kept
+        except Exception as error:  # noqa: BLE001 - raised below
+            failure = error
+        if self.kind == "filter":
+            yield batch.slice(0, len(rows)).filter(pa.array(rows, pa.bool_()))
+        elif rows:
+            yield declared(self._batch(rows, visible), self.schema)
+        if failure is not None:
+            raise failure
+
+    def _rows(self, call: Any, batch: pa.RecordBatch, visible: pa.RecordBatch) -> Iterator[Any]:
         for number, row in enumerate(iter_rows(visible)):
             result = self._call(call, row, batch, number)
-            if self.kind == "map":
-                yield result
-            else:
-                yield from self._call(list, result, batch, number)
+            match self.kind:
+                case "map":
+                    yield result
+                case "flat_map":
+                    yield from self._call(list, result, batch, number)
+                case _:
+                    yield self._call(bool, result, batch, number)
 
     def _batch(self, rows: list[Mapping[str, Any]], visible: pa.RecordBatch) -> pa.RecordBatch:
         try:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lightdata.errors import ReadError
 from lightdata.io.files import read_file
-from lightdata.physical.stage import URI, Context, with_column
+from lightdata.physical.stage import URI, Context, in_row_order, with_column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,24 +25,25 @@ class ReadFilesOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Read the files of each batch."""
         for batch in batches:
-            paths = batch.column(self.path)
-            values, keep = [], []
-            for number, path in enumerate(paths.to_pylist()):
-                value, ok = self._read(path, context)
-                values.append(value)
-                if ok or self.on_error != "skip":
-                    keep.append(number)
-            out = with_column(batch, self.column, pa.array(values, pa.large_binary()))
-            out = with_column(out, URI, paths)
-            yield out if len(keep) == batch.num_rows else out.take(pa.array(keep, pa.int64()))
+            yield from in_row_order(batch, lambda rows: self._with_bytes(rows, context))
 
-    def _read(self, path: str | None, context: Context) -> tuple[bytes | None, bool]:
+    def _with_bytes(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
+        paths = batch.column(self.path)
+        read = [self._read(path, number, context) for number, path in enumerate(paths.to_pylist())]
+        out = with_column(batch, self.column, pa.array([value for value, _ in read], pa.large_binary()))
+        out = with_column(out, URI, paths)
+        if self.on_error != "skip":
+            return out
+        return out.filter(pa.array([ok for _, ok in read], pa.bool_()))
+
+    def _read(self, path: str | None, number: int, context: Context) -> tuple[bytes | None, bool]:
         if path is None:
             return None, True
         try:
             return read_file(path, self.filesystem), True
         except ReadError as error:
+            located = error.at(row=number, stage="read")
             if self.on_error == "raise":
-                raise
-            context.failures.append(error.at(stage="read"))
+                raise located from error.__cause__
+            context.failures.append(located)
             return None, False
