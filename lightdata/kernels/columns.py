@@ -120,7 +120,7 @@ def cast_column(array: pa.Array, kind: pa.DataType, *, column: str) -> pa.Array:
         if is_tensor(kind) and is_tensor(array.type):
             return _cast_tensors(array, kind)
         return canonical_array(array, kind)
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, SchemaError, ValueError) as error:
         raise SchemaError(f"column {column!r} is {array.type} and cannot be {kind} without loss: {error}") from error
 
 

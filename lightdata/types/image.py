@@ -93,6 +93,9 @@ class ImageType(pa.ExtensionType):
             other.storage_type,
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # pyarrow's own would not ask the method above
+
     def __hash__(self) -> int:
         return hash((NAME, self.spec))
 
