@@ -80,6 +80,8 @@ def commit(target: Path, sink: Sink, files: Iterable[StagedFile], *, mode: str) 
     OutputExistsError
         If a file would be replaced that must not be, or is in the way of a folder; nothing is moved then.
     """
+    files = list(files)
+    sink.check_files(files)
     placed: dict[str, StagedFile] = {}
     nulls = 0
     for row, file in enumerate(files):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,9 @@ class ParquetSink:
         if writer is not None:
             writer.close()
             yield StagedFile(str(path), None, rows, path.stat().st_size)
+
+    def check_files(self, files: Sequence[StagedFile]) -> None:
+        """Parts have one schema already."""
 
     def final_name(self, number: int) -> str:
         """Number the parts."""
@@ -113,6 +116,12 @@ class NumpySink:
         whole = np.concatenate(arrays)
         np.save(path, whole, allow_pickle=False)
         yield StagedFile(str(path), None, len(whole), path.stat().st_size)
+
+    def check_files(self, files: Sequence[StagedFile]) -> None:
+        """Refuse parts whose rows differ in shape: where rows are cut into parts is no business of the user's."""
+        shapes = {np.load(file.path, mmap_mode="r", allow_pickle=False).shape[1:] for file in files}
+        if len(shapes) > 1:
+            raise self._ragged(shapes)
 
     def final_name(self, number: int) -> str:
         """Number the parts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -45,6 +45,10 @@ class Sink(Protocol):
 
     def write(self, batches: Iterator[pa.RecordBatch], staging: Path) -> Iterator[StagedFile]:
         """Write one task's rows under names no other task uses."""
+        ...
+
+    def check_files(self, files: Sequence[StagedFile]) -> None:
+        """Raise what only shows when all files are there, before any is moved into place."""
         ...
 
     def final_name(self, number: int) -> str:

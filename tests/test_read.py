@@ -1,0 +1,42 @@
+"""What the readers take, and what they refuse at once."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import lightdata as ld
+from lightdata.errors import ArgumentError
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": (0, 4)}, {"size": (4,)}, {"mode": "BGR"}, {"on_error": "ignore"}, {"shuffle": 1.5}]
+)
+def test_wrong_image_options_are_refused_at_once(tmp_path, options):
+    """Options that cannot work are named when the query is built."""
+    with pytest.raises(ArgumentError, match=next(iter(options))):
+        ld.read_images(tmp_path, **options)
+
+
+def test_what_is_in_memory_becomes_rows():
+    """Items, arrays, and Arrow, Polars and pandas tables give the rows they hold."""
+    rows = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    assert ld.from_items(rows).take_all() == rows
+    assert ld.from_items(iter([1, 2])).take_all() == [{"item": 1}, {"item": 2}]
+    assert ld.from_polars(pl.DataFrame(rows)).take_all() == rows
+    assert ld.from_pandas([pd.DataFrame(rows)] * 2).take_all() == rows * 2
+    assert ld.from_arrow(pa.Table.from_pylist(rows).to_batches()[0]).take_all() == rows
+    assert ld.from_numpy([np.arange(2), np.arange(1)]).take_all() == [{"data": 0}, {"data": 1}, {"data": 0}]
+    assert ld.range(0).take_all() == []
+
+
+def test_wrong_ranges_and_empty_tables_are_refused():
+    """A range counts rows; no table has no columns."""
+    for n in (-1, 2.5, "3"):
+        with pytest.raises(ArgumentError, match="range"):
+            ld.range(n)
+    with pytest.raises(ArgumentError):
+        ld.from_arrow([])
+    with pytest.raises(ArgumentError):
+        ld.from_numpy(np.array(3))
