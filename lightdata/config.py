@@ -63,7 +63,7 @@ def config_from(settings: Config) -> None:
 def _checked(settings: Config) -> Config:
     if settings.workers is not None and settings.workers < 0:
         raise ValueError(f"workers must be 0 or more, or None; got {settings.workers}")
-    if settings.max_image_pixels > Config.__dataclass_fields__["max_image_pixels"].default:
+    if settings.max_image_pixels > Config().max_image_pixels:
         raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
     for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
         if getattr(settings, name) < 1:

@@ -26,7 +26,9 @@ import pyarrow as pa
 
 from lightdata.errors import ArgumentError, ExpressionError, SchemaError
 from lightdata.types import operation as ops
-from lightdata.types.operation import Operation, output_type
+from lightdata.types import tensor_operation as tensor_ops
+from lightdata.types.operation import Operation
+from lightdata.types.result_type import output_type
 
 MARK = "\u2063"
 """Starts the name of every deferred column: an invisible separator, so that words print as words."""
@@ -51,13 +53,13 @@ _CONSTRUCTORS: dict[str, Callable[..., Operation]] = {
     "as_image": ops.AsImage,
     "encode": ops.Encode,
     "to_tensor": ops.ToTensor,
-    "cast": ops.Cast,
-    "reshape": ops.Reshape,
-    "transpose": ops.Transpose,
-    "normalize": ops.Normalize,
-    "cosine_similarity": ops.CosineSimilarity,
+    "cast": tensor_ops.Cast,
+    "reshape": tensor_ops.Reshape,
+    "transpose": tensor_ops.Transpose,
+    "normalize": tensor_ops.Normalize,
+    "cosine_similarity": tensor_ops.CosineSimilarity,
     **{name: partial(ops.Attribute, name=name) for name in ATTRIBUTES},
-    **{name: partial(ops.Reduce, function=name) for name in ("argmax", "mean", "norm")},
+    **{name: partial(tensor_ops.Reduce, function=name) for name in ("argmax", "mean", "norm")},
 }
 
 _WORDS = {made: word for word, made in _CONSTRUCTORS.items() if isinstance(made, type)}
@@ -78,7 +80,7 @@ class Chain:
     @property
     def inputs(self) -> frozenset[str]:
         """The base columns that must exist."""
-        others = [step.other for step in self.operations if isinstance(step, ops.CosineSimilarity)]
+        others = [step.other for step in self.operations if isinstance(step, tensor_ops.CosineSimilarity)]
         return frozenset({self.column}).union(*(other.inputs for other in others if isinstance(other, Chain)))
 
     @property
@@ -113,7 +115,7 @@ def _operation_words(operation: Operation) -> str:
     match operation:
         case ops.Attribute(name=word):
             arguments.pop("name")
-        case ops.Reduce(function=word):
+        case tensor_ops.Reduce(function=word):
             arguments.pop("function")
         case _:
             word = _WORDS[type(operation)]

@@ -22,7 +22,7 @@ from lightdata.kernels.decode import to_pillow
 from lightdata.kernels.encode import codec_of, encode_image
 from lightdata.types.image import ImageType, iter_images
 from lightdata.types.image_spec import mode_of
-from lightdata.types.operation import image_known
+from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
 
 _MAX_NAME_BYTES = 200

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightdata.errors import SchemaError
+from lightdata.errors import DecodeError, SchemaError
 from lightdata.kernels.decode import from_pillow, to_pixels
 from lightdata.types.canonical import canonical_array, canonical_type
 from lightdata.types.image import (
@@ -186,10 +186,22 @@ def column_of(rows: Sequence[NDArray[Any] | None], kind: pa.DataType) -> pa.Arra
 
 
 def pixel_rows(array: pa.Array) -> list[NDArray[Any] | None]:
-    """Decode every row of an image or tensor column: ``[H, W]`` or ``[H, W, C]``, ``None`` where it is null."""
+    """Decode every row of an image or tensor column: ``[H, W]`` or ``[H, W, C]``, ``None`` where it is null.
+
+    Raises
+    ------
+    DecodeError
+        Naming the row.
+    """
     if is_tensor(array.type):
         return tensor_rows(array)
-    return [None if image is None else to_pixels(image) for image in iter_images(array)]
+    rows: list[NDArray[Any] | None] = []
+    for number, image in enumerate(iter_images(array)):
+        try:
+            rows.append(None if image is None else to_pixels(image))
+        except DecodeError as error:
+            raise error.at(row=number) from error.__cause__
+    return rows
 
 
 def to_numpy(array: pa.Array) -> NDArray[Any]:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightdata.errors import SchemaError
-from lightdata.types.operation import (
+from lightdata.types.operation import ToTensor
+from lightdata.types.tensor_operation import (
     Cast,
     CosineSimilarity,
     Normalize,
     Reduce,
     Reshape,
     TensorOperation,
-    ToTensor,
     Transpose,
 )
 

@@ -22,7 +22,7 @@ from lightdata.plan.node import (
     Write,
 )
 from lightdata.plan.schema import schema_of
-from lightdata.types.operation import image_known
+from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
 
 

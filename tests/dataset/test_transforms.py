@@ -37,7 +37,7 @@ KINDS = pytest.mark.parametrize(
     "kind",
     [
         "JPEG",
-        pytest.param("PNG", marks=pytest.mark.xfail(reason="the EXIF look at a PNG header decodes it", strict=True)),
+        "PNG",
     ],
 )
 
@@ -100,7 +100,6 @@ def test_input_columns_are_the_only_ones_decoded(photos, kind):
         data.map_batches(lambda batch: batch, input_columns=["nope"]).take_all()
 
 
-@pytest.mark.xfail(reason="pixels made for a batch function are decoded without their file's name", strict=True)
 def test_an_image_that_breaks_in_a_batch_is_named(photos):
     """The error of a broken image tells its file, though it is decoded for a function."""
     spoil(photos / "3.png", "JPEG")

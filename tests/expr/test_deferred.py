@@ -14,6 +14,7 @@ from lightdata.errors import ArgumentError, ExpressionError, SchemaError
 from lightdata.expr import deferred
 from lightdata.expr.deferred import MARK, Chain, in_words, is_deferred, parse
 from lightdata.types import operation as ops
+from lightdata.types import tensor_operation as tensor_ops
 from lightdata.types.image import ImageType
 from lightdata.types.image_spec import MODES, ImageSpec
 
@@ -76,17 +77,17 @@ OPERATIONS = {
         mean=st.none() | VECTORS,
         std=st.none() | VECTORS,
     ),
-    "cast": st.builds(ops.Cast, dtype=st.sampled_from(["float32", "int8"])),
-    "reshape": st.builds(ops.Reshape, shape=st.lists(st.integers(-1, 99), min_size=1, max_size=4).map(tuple)),
-    "transpose": st.builds(ops.Transpose, axes=st.none() | st.permutations(range(3)).map(tuple)),
-    "normalize": st.builds(ops.Normalize, mean=VECTORS, std=VECTORS, axis=st.integers(-3, 3)),
+    "cast": st.builds(tensor_ops.Cast, dtype=st.sampled_from(["float32", "int8"])),
+    "reshape": st.builds(tensor_ops.Reshape, shape=st.lists(st.integers(-1, 99), min_size=1, max_size=4).map(tuple)),
+    "transpose": st.builds(tensor_ops.Transpose, axes=st.none() | st.permutations(range(3)).map(tuple)),
+    "normalize": st.builds(tensor_ops.Normalize, mean=VECTORS, std=VECTORS, axis=st.integers(-3, 3)),
     "cosine_similarity": st.builds(
-        ops.CosineSimilarity,
-        other=VECTORS | st.builds(Chain, NAMES) | st.builds(Chain, NAMES, st.just((ops.Cast(dtype="int8"),))),
+        tensor_ops.CosineSimilarity,
+        other=VECTORS | st.builds(Chain, NAMES) | st.builds(Chain, NAMES, st.just((tensor_ops.Cast(dtype="int8"),))),
     ),
     **{name: st.just(ops.Attribute(name=name)) for name in deferred.ATTRIBUTES if name != "exif"},
     "exif": st.builds(ops.Attribute, name=st.just("exif"), tag=st.integers(0, 65535)),
-    **{name: st.builds(ops.Reduce, function=st.just(name), axis=AXES) for name in ("argmax", "mean", "norm")},
+    **{name: st.builds(tensor_ops.Reduce, function=st.just(name), axis=AXES) for name in ("argmax", "mean", "norm")},
 }
 
 
@@ -255,7 +256,9 @@ def test_arguments_are_checked_when_written(make):
 
 def test_inputs_are_base_columns():
     """A chain reads its base column, and those of the column it is compared with."""
-    chain = Chain("a", (ops.CosineSimilarity(other=Chain("b", (ops.CosineSimilarity(other=Chain("c")),))),))
+    chain = Chain(
+        "a", (tensor_ops.CosineSimilarity(other=Chain("b", (tensor_ops.CosineSimilarity(other=Chain("c")),))),)
+    )
     assert chain.inputs == {"a", "b", "c"}
     other = pl.col("x").tensor.cosine_similarity(pl.col("y").tensor.cast("float32"))
     assert parse(other.meta.root_names()[0]).inputs == {"x", "y"}

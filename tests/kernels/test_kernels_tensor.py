@@ -5,7 +5,8 @@ import pytest
 
 from lightdata.errors import SchemaError
 from lightdata.kernels.tensor import apply, cosine_similarity, to_tensor
-from lightdata.types.operation import Cast, CosineSimilarity, Normalize, Reduce, Reshape, ToTensor, Transpose
+from lightdata.types.operation import ToTensor
+from lightdata.types.tensor_operation import Cast, CosineSimilarity, Normalize, Reduce, Reshape, Transpose
 
 ROWS = np.random.default_rng(1).normal(size=(4, 2, 3, 5)).astype(np.float32)
 

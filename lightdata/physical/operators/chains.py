@@ -29,19 +29,9 @@ from lightdata.types.image import (
     raw_image,
 )
 from lightdata.types.image_spec import MODES
-from lightdata.types.operation import (
-    AsImage,
-    Attribute,
-    CosineSimilarity,
-    Decode,
-    Encode,
-    ImageOperation,
-    Known,
-    Operation,
-    TensorOperation,
-    ToTensor,
-)
+from lightdata.types.operation import AsImage, Attribute, Decode, Encode, ImageOperation, Known, Operation, ToTensor
 from lightdata.types.tensor import is_tensor, tensor_rows
+from lightdata.types.tensor_operation import CosineSimilarity, TensorOperation
 
 Pixels = NDArray[Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lightdata.errors import ColumnNotFoundError
+from lightdata.errors import ColumnNotFoundError, RowError
 from lightdata.kernels.batch_format import from_output, to_format
 from lightdata.kernels.rebatch import rebatch
 from lightdata.physical.operators.map_rows import declared
@@ -36,7 +36,11 @@ class MapBatchesOperator:
                 yield from self._outputs(call, batch)
 
     def _outputs(self, call: Any, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        given = self._input(batch)
+        try:
+            given = self._input(batch)
+        except RowError as error:
+            file = None if error.row is None else uri_of(batch, error.row)
+            raise error.at(uri=file, stage=f"map_batches({self.function.name})") from error.__cause__
         try:
             result = call(given)
             for output in result if inspect.isgenerator(result) else (result,):
