@@ -248,7 +248,7 @@ def test_plain_jpegs_have_no_exif():
     assert has_exif(oriented("JPEG", 1))
     assert decode_jpeg(FILES["jpeg 4:2:0"], "RGB") is not None
     assert decode_jpeg(oriented("JPEG", 6), "RGB") is None
-    assert decode_jpeg(FILES["png RGB"]) is None
+    assert decode_jpeg(FILES["png RGB"], "RGB") is None
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
