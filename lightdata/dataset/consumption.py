@@ -197,12 +197,12 @@ class Consumption(Verbs):
         if batches:
             return one_table(batches)
         known = schema_of(self._plan)
-        return (known if known is not None else Schema({})).to_arrow().empty_table()
+        return (known if known is not None else Schema({})).empty_table()
 
     def to_pandas(self) -> Any:
         """Run the query and give a pandas frame, with one array in each cell of an image or tensor column."""
         batches = list(run(self._plan, verb="collect", pixels=True))
-        return to_pandas(one_table(batches) if batches else self.schema().to_arrow().empty_table())
+        return to_pandas(one_table(batches) if batches else self.schema().empty_table())
 
     def materialize(self) -> Self:
         """Run the query and give a dataset of its rows, held in memory."""

@@ -13,6 +13,7 @@ from lightdata.inference.model import Model
 from lightdata.kernels.columns import column_of
 from lightdata.kernels.tensor import to_tensor
 from lightdata.types.operation import ToTensor
+from lightdata.types.plain_array import plain_array
 
 
 def run_rows(model: Model, session: Any, rows: list[NDArray[Any] | None]) -> list[list[NDArray[Any]]]:
@@ -108,7 +109,7 @@ def _ranked(model: Model, rows: list[NDArray[Any] | None]) -> dict[str, pa.Array
     values: dict[str, list[Any]] = {model.label_column: labels, model.score_column: scores}
     if count == 1:
         values = {column: [row and row[0] for row in ranked] for column, ranked in values.items()}
-    return {column: pa.array(values[column], kind) for column, kind in model.output_types().items()}
+    return {column: plain_array(values[column], kind) for column, kind in model.output_types().items()}
 
 
 def _descending(values: NDArray[Any]) -> NDArray[np.intp]:

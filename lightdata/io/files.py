@@ -20,6 +20,7 @@ from lightdata.io.location import Entry, FileSystem, Location, is_text, locate, 
 from lightdata.io.memory import BatchTask
 from lightdata.io.partitioning import Partitioning
 from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
 __all__ = [
@@ -176,7 +177,7 @@ class FileListSource:
         rows = islice(self._rows(schema.names[1:]), pushdowns.n_rows)
         while chunk := list(islice(rows, task_rows)):
             columns = [
-                pa.array(column, kind) for column, kind in zip(zip(*chunk, strict=True), schema.types, strict=True)
+                plain_array(column, kind) for column, kind in zip(zip(*chunk, strict=True), schema.types, strict=True)
             ]
             batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             yield BatchTask(batch if pushdowns.columns is None else batch.select(list(pushdowns.columns)))

@@ -22,6 +22,7 @@ from lightdata.types.image import (
     iter_images,
 )
 from lightdata.types.image_spec import mode_of
+from lightdata.types.plain_array import plain_array
 from lightdata.types.tensor import TensorType, fixed_tensors, is_tensor, tensor_rows, tensors
 
 
@@ -164,7 +165,7 @@ def pixels_to_column(rows: Sequence[NDArray[Any] | None], kind: ImageType) -> pa
     if None not in [row if row is None else 0 for row in rows]:
         pixels = np.stack(rows) if rows else np.empty((0, *spec.shape), spec.dtype)  # type: ignore[arg-type]
         return fixed_images(pixels, str(spec.mode))
-    payload = pa.array([None if row is None else row.tobytes() for row in rows], pa.large_binary())
+    payload = plain_array([None if row is None else row.tobytes() for row in rows], pa.large_binary())
     return pa.ExtensionArray.from_storage(kind, payload)
 
 
@@ -175,10 +176,10 @@ def column_of(rows: Sequence[NDArray[Any] | None], kind: pa.DataType) -> pa.Arra
     if isinstance(kind, TensorType):
         return tensors(rows, kind.dtype)
     if not isinstance(kind, pa.FixedShapeTensorType):
-        return pa.array([None if row is None else row.item() for row in rows], kind)
+        return plain_array([None if row is None else row.item() for row in rows], kind)
     blank = np.zeros(tuple(kind.shape), kind.value_type.to_pandas_dtype())
     filled = fixed_tensors(np.stack([blank if row is None else row for row in rows]) if rows else blank[np.newaxis][:0])
-    missing = pa.array([row is None for row in rows], pa.bool_())
+    missing = plain_array([row is None for row in rows], pa.bool_())
     if not missing.true_count:
         return filled
     storage = pa.FixedSizeListArray.from_arrays(filled.storage.values, kind.storage_type.list_size, mask=missing)

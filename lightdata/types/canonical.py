@@ -74,7 +74,7 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
     SchemaError
         If Polars has no dtype for a column.
     """
-    # Not empty_table(): that makes pyarrow import pandas wherever it is installed, a second nobody asked for.
+    # Not pyarrow's empty_table(): it imports pandas wherever that is installed, a second nobody asked for.
     empty = pa.Table.from_batches([], schema=pa.schema(list(types.items())))
     try:
         frame = pl.from_arrow(empty)

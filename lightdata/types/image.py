@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lightdata.errors import SchemaError
 from lightdata.types.image_spec import MODES, ImageSpec, mode_of, pixel_shape
+from lightdata.types.plain_array import plain_array
 
 NAME = "lightdata.image"
 
@@ -182,8 +183,8 @@ def fixed_images(pixels: NDArray[Any], mode: str) -> ImageArray:
 def dynamic_images(images: Sequence[EncodedImage | None]) -> ImageArray:
     """Build a column that may hold images of any mode, size and encoding."""
     fields = list(zip(*(image or (None,) * 5 for image in images), strict=True)) or [()] * 5
-    arrays = [pa.array(values, field.type) for values, field in zip(fields, DYNAMIC_STORAGE, strict=True)]
-    mask = pa.array([image is None for image in images], pa.bool_()) if None in images else None
+    arrays = [plain_array(values, field.type) for values, field in zip(fields, DYNAMIC_STORAGE, strict=True)]
+    mask = plain_array([image is None for image in images], pa.bool_()) if None in images else None
     storage = pa.StructArray.from_arrays(arrays, fields=list(DYNAMIC_STORAGE), mask=mask)
     return pa.ExtensionArray.from_storage(ImageType(), storage)
 
@@ -247,7 +248,7 @@ def as_dynamic(array: ImageArray) -> ImageArray:
     columns = [
         array.storage.cast(pa.large_binary()),
         *(
-            pa.array([value], kind).take(pa.array(np.zeros(count, np.int64)))
+            plain_array([value] * count, kind)
             for value, kind in (
                 (RAW, pa.large_string()),
                 (spec.mode, pa.large_string()),

@@ -46,6 +46,10 @@ class Schema(Mapping[str, pa.DataType]):
         """Give names and types as an Arrow schema."""
         return pa.schema(list(self._types.items()))
 
+    def empty_table(self) -> pa.Table:
+        """Give a table of these columns without rows."""
+        return pa.Table.from_batches([], schema=self.to_arrow())
+
     @property
     def names(self) -> list[str]:
         """Column names, in order."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lightdata.errors import SchemaError
 from lightdata.types.image import binary_from_ndarray, binary_values, binary_view
+from lightdata.types.plain_array import plain_array
 
 NAME = "lightdata.tensor"
 
@@ -121,9 +122,9 @@ def tensors(rows: Sequence[NDArray[Any] | None] | NDArray[Any], dtype: np.dtype[
     payloads = [None if row is None else np.ascontiguousarray(row, dtype=found).tobytes() for row in arrays]
     shapes = [None if row is None else row.shape for row in arrays]
     storage = pa.StructArray.from_arrays(
-        [pa.array(payloads, pa.large_binary()), pa.array(shapes, pa.large_list(pa.int32()))],
+        [plain_array(payloads, pa.large_binary()), pa.array(shapes, pa.large_list(pa.int32()))],
         fields=list(STORAGE),
-        mask=pa.array([row is None for row in arrays], pa.bool_()),
+        mask=plain_array([row is None for row in arrays], pa.bool_()),
     )
     return pa.ExtensionArray.from_storage(TensorType(found), storage)
 

@@ -30,6 +30,7 @@ from lightdata.types.image import (
 )
 from lightdata.types.image_spec import MODES
 from lightdata.types.operation import AsImage, Attribute, Decode, Encode, ImageOperation, Known, Operation, ToTensor
+from lightdata.types.plain_array import plain_array
 from lightdata.types.tensor import is_tensor, tensor_rows
 from lightdata.types.tensor_operation import CosineSimilarity, TensorOperation
 
@@ -143,13 +144,13 @@ def compute_chain(chain: Chain, batch: pa.RecordBatch, pictures: Pictures) -> pa
         case ():
             return _image_column(pictures, rows, chain, kind)
         case (Attribute() as attribute,):
-            return pa.array(pictures.each(rows, lambda row: _answer(row, images, attribute), str(chain)), kind)
+            return plain_array(pictures.each(rows, lambda row: _answer(row, images, attribute), str(chain)), kind)
         case (Encode() as encode,):
             codec = codec_of(encode.format, encode.options)
             encoded = pictures.each(
                 rows, lambda row: encode_image(row.pillow(images), codec, encode.options), str(chain)
             )
-            return pa.array(encoded, kind)
+            return plain_array(encoded, kind)
         case (ToTensor() as to, *more):
             pixels = pictures.each(rows, lambda row: row.pixels(images), str(chain))
             return _tensor_chain(pixels, (to, *more), kind, batch)

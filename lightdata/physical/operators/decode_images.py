@@ -25,6 +25,7 @@ from lightdata.types.image import (
     raw_image,
     raw_pixels,
 )
+from lightdata.types.plain_array import plain_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class DecodeImagesOperator:
         out = with_column(batch, self.column, self._array([image for image, _ in images]))
         if self.on_error != "skip":
             return out
-        return out.filter(pa.array([ok for _, ok in images], pa.bool_()))
+        return out.filter(plain_array([ok for _, ok in images], pa.bool_()))
 
     def _image(
         self, payload: Payload | None, batch: pa.RecordBatch, number: int, context: Context

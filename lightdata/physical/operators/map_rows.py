@@ -13,6 +13,7 @@ from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rows import Row, batch_from_rows, iter_rows
 from lightdata.physical.stage import Context, uri_of, without_hidden
 from lightdata.plan.function import UserFunction
+from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
 
@@ -41,7 +42,7 @@ class MapRowsOperator:
         except Exception as error:  # noqa: BLE001 - raised below
             failure = error
         if self.kind == "filter":
-            yield batch.slice(0, len(rows)).filter(pa.array(rows, pa.bool_()))
+            yield batch.slice(0, len(rows)).filter(plain_array(rows, pa.bool_()))
         elif rows:
             yield declared(self._batch(rows, visible), self.schema)
         if failure is not None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from lightdata.errors import ReadError
 from lightdata.io.files import read_file
 from lightdata.physical.stage import URI, Context, in_row_order, with_column
+from lightdata.types.plain_array import plain_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +31,11 @@ class ReadFilesOperator:
     def _with_bytes(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
         paths = batch.column(self.path)
         read = [self._read(path, number, context) for number, path in enumerate(paths.to_pylist())]
-        out = with_column(batch, self.column, pa.array([value for value, _ in read], pa.large_binary()))
+        out = with_column(batch, self.column, plain_array([value for value, _ in read], pa.large_binary()))
         out = with_column(out, URI, paths)
         if self.on_error != "skip":
             return out
-        return out.filter(pa.array([ok for _, ok in read], pa.bool_()))
+        return out.filter(plain_array([ok for _, ok in read], pa.bool_()))
 
     def _read(self, path: str | None, number: int, context: Context) -> tuple[bytes | None, bool]:
         if path is None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from lightdata.errors import RowError
 from lightdata.io.sink import Sink, StagedFile
 from lightdata.physical.stage import Context, without_hidden
+from lightdata.types.plain_array import plain_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,5 +34,5 @@ def describe_files(files: list[StagedFile]) -> pa.RecordBatch:
     """List staged files as rows."""
     columns = list(zip(*files, strict=True)) or [(), (), (), ()]
     kinds = (pa.large_string(), pa.large_string(), pa.int64(), pa.int64())
-    arrays = [pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
+    arrays = [plain_array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, names=["path", "name", "rows", "size_bytes"])
