@@ -128,7 +128,7 @@ class Consumption(Verbs):
         *,
         batch_size: int | None = 256,
         batch_format: str | None = "numpy",
-        prefetch_batches: int = 1,
+        prefetch_batches: int = 0,
         drop_last: bool = False,
         local_shuffle_buffer_size: int | None = None,
         local_shuffle_seed: int | None = None,
@@ -142,7 +142,8 @@ class Consumption(Verbs):
         batch_format : "numpy", "pandas", "pyarrow", "polars"
             NumPy and pandas give pixels; Polars and pyarrow the columns as stored.
         prefetch_batches : int
-            Batches made ready while the consumer works on one.
+            Batches brought into their format by a thread while the consumer works on one. Workers run ahead without it;
+            a stream that is closed early then waits for the batch in hand.
         drop_last : bool
             Leave out a last batch that is not full.
         local_shuffle_buffer_size : int, optional

@@ -14,7 +14,7 @@ from lightdata.optimize.stages import optimize
 from lightdata.physical.lower import TASK_ROWS, lower
 from lightdata.physical.stage import WorkStage
 from lightdata.plan.explain import explain_plan
-from lightdata.plan.node import Limit, Plan, Scan
+from lightdata.plan.node import Limit, Plan, Scan, Write
 from lightdata.plan.verify import verify
 from lightdata.report.events import FailureLog
 from lightdata.report.progress import with_progress
@@ -47,10 +47,16 @@ def run(plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBat
         )
     batches = executor.run(pipeline)
     try:
-        yield from with_progress(batches, verb=verb, total=pipeline.source.count)
+        rows = rows_written if isinstance(plan, Write) else len
+        yield from with_progress(batches, verb=verb, total=pipeline.source.count, rows=rows)
     finally:
         close(batches)
         failures.tell()
+
+
+def rows_written(files: pa.RecordBatch) -> int:
+    """Count the rows in a list of written files."""
+    return sum(files.column("rows").to_pylist())
 
 
 def wants_few_rows(plan: Plan) -> bool:

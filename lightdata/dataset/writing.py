@@ -46,7 +46,7 @@ class Writing(Consumption):
             A column whose values name the files, or a template of columns and ``{row}``, such as
             ``"{label}/{row:06d}"``. By default files are numbered.
         mode : "error" or "overwrite"
-            Whether files of the same name may be replaced.
+            Whether files of the same name may be replaced; numbered files of a longer output before are removed then.
         options
             Pillow's for the format, such as ``quality=90``.
 

@@ -25,7 +25,7 @@ import cloudpickle
 import pyarrow as pa
 
 from lightdata.config import config
-from lightdata.errors import ExecutionError, WorkerDiedError
+from lightdata.errors import ExecutionError, RowError, WorkerDiedError
 from lightdata.execute.arena import read_stream
 from lightdata.execute.executor import run_steps
 from lightdata.execute.inline import InlineExecutor
@@ -104,6 +104,7 @@ class _TaskState:
     number: int
     batches: deque[tuple[Worker, int, pa.RecordBatch]] = field(default_factory=deque)
     is_done: bool = False
+    failures: list[RowError] = field(default_factory=list)
     error: BaseException | None = None
 
 
@@ -155,6 +156,7 @@ class _StageRun:
             elif head.error is not None:
                 raise head.error
             elif head.is_done:
+                self._failures.add(head.failures)  # in row order, whichever worker was first
                 self._order.popleft()
                 del self._by_number[head.number]
             else:
@@ -205,7 +207,7 @@ class _StageRun:
             case DoneMessage(number=number, failures=failures):
                 worker.tasks.remove(number)
                 self._by_number[number].is_done = True
-                self._failures.add(failures)
+                self._by_number[number].failures = failures
             case FailedMessage(number=number, error=error, traceback=text):
                 worker.tasks.remove(number)
                 self._by_number[number].error = _remade(error, text)

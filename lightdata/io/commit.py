@@ -7,7 +7,7 @@ import os
 import shutil
 import unicodedata
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
@@ -98,11 +98,26 @@ def commit(target: Path, sink: Sink, files: Iterable[StagedFile], *, mode: str) 
         final = target / str(file.name)
         final.parent.mkdir(parents=True, exist_ok=True)
         Path(file.path).replace(final)
+    if mode == "overwrite":
+        _remove_stale(target, sink, files)
     if nulls:
         _LOG.warning("%d null images were not written to %s", nulls, target)
     total = [(file.rows, file.size_bytes) for file in placed.values()]
     names = tuple(str(file.name) for file in placed.values())
     return WriteResult(str(target), names, sum(rows for rows, _ in total), sum(size for _, size in total))
+
+
+def _remove_stale(target: Path, sink: Sink, files: Sequence[StagedFile]) -> None:
+    """Remove numbered files of an earlier, longer output: who reads the folder would read them too."""
+    if any(file.name is not None for file in files):
+        return
+    for row, file in enumerate(files):
+        if not file.path:
+            (target / sink.final_name(row)).unlink(missing_ok=True)
+    number = len(files)
+    while (stale := target / sink.final_name(number)).is_file():
+        stale.unlink()
+        number += 1
 
 
 def _alike(name: str) -> str:

@@ -15,6 +15,7 @@ from lightdata.plan.node import (
     Filter,
     Infer,
     MapBatches,
+    MapRows,
     Plan,
     ReadFiles,
     Rename,
@@ -130,4 +131,6 @@ def step_name(plan: Plan) -> str:
             return "decode"
         case MapBatches(function=function):
             return f"map_batches({function.name})"
+        case MapRows(kind=kind, function=function):
+            return f"{kind}({function.name})"
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(plan).__name__).lstrip("_")

@@ -14,9 +14,16 @@ DELAY_S = 1.0
 
 
 def with_progress(
-    batches: Iterator[pa.RecordBatch], *, verb: str, total: Callable[[], int | None]
+    batches: Iterator[pa.RecordBatch],
+    *,
+    verb: str,
+    total: Callable[[], int | None],
+    rows: Callable[[pa.RecordBatch], int] = len,
 ) -> Iterator[pa.RecordBatch]:
-    """Pass batches on, showing rows, rate and time left on a terminal; silent elsewhere or if it is switched off."""
+    """Pass batches on, showing rows, rate and time left on a terminal; silent elsewhere or if it is switched off.
+
+    ``rows`` says how many rows a batch stands for: its own, or those of the files it lists.
+    """
     if not config().progress or not sys.stderr.isatty():
         yield from batches
         return
@@ -25,4 +32,4 @@ def with_progress(
     with tqdm(total=total(), desc=verb, unit=" rows", delay=DELAY_S, leave=False, dynamic_ncols=True) as line:
         for batch in batches:
             yield batch
-            line.update(batch.num_rows)
+            line.update(rows(batch))

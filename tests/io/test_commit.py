@@ -168,3 +168,15 @@ def test_nothing_to_write_makes_nothing(tmp_path):
     result = ld.range(5).filter(ld.col("id") > 9).write_parquet(tmp_path / "out")
     assert (result.rows, result.files) == (0, ())
     assert everything(tmp_path) == []
+
+
+def test_overwriting_leaves_no_part_of_a_longer_output(tmp_path):
+    """A shorter output replaces a longer one whole, and leaves other files alone."""
+    (tmp_path / "notes.txt").write_text("mine")
+    pixels = np.zeros((300, 4, 4, 3), np.uint8)
+    assert len(ld.from_numpy({"image": pixels}).write_parquet(tmp_path).files) == 3
+    assert ld.from_numpy({"image": pixels[:10]}).write_parquet(tmp_path, mode="overwrite").files == (
+        "part-00000.parquet",
+    )
+    assert ld.read_parquet(tmp_path).count() == 10
+    assert (tmp_path / "notes.txt").read_text() == "mine"
