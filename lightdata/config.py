@@ -61,11 +61,15 @@ def config_from(settings: Config) -> None:
 
 
 def _checked(settings: Config) -> Config:
-    if settings.workers is not None and settings.workers < 0:
-        raise ValueError(f"workers must be 0 or more, or None; got {settings.workers}")
+    if settings.workers is not None and not _is_count(settings.workers, least=0):
+        raise ValueError(f"workers must be 0 or more, or None; got {settings.workers!r}")
+    for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
+        if not _is_count(getattr(settings, name), least=1):
+            raise ValueError(f"{name} must be a positive number; got {getattr(settings, name)!r}")
     if settings.max_image_pixels > Config().max_image_pixels:
         raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
-    for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be positive; got {getattr(settings, name)}")
     return settings
+
+
+def _is_count(value: Any, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

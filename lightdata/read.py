@@ -17,6 +17,7 @@ from lightdata.errors import ArgumentError
 from lightdata.io.files import FileListSource, Partitioning, as_paths, check_paths
 from lightdata.io.memory import MemorySource, RangeSource
 from lightdata.io.numpy import NumpySource
+from lightdata.kernels.columns import column_from
 from lightdata.kernels.rows import batch_from_rows
 from lightdata.plan.node import DecodeImages, Drop, OnError, Plan, ReadFiles, Scan
 from lightdata.types.canonical import canonical
@@ -221,8 +222,8 @@ def from_numpy(arrays: NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDAr
     whole = {
         name: array if isinstance(array, np.ndarray) else np.concatenate(list(array)) for name, array in columns.items()
     }
-    if any(array.ndim == 0 for array in whole.values()):
-        raise ArgumentError("from_numpy takes arrays with an axis of rows")
+    if any(array.ndim == 0 for array in whole.values()) or len({len(array) for array in whole.values()}) > 1:
+        raise ArgumentError("from_numpy takes arrays with an axis of rows, of one length")
     table = {name: pa.array(array) if array.ndim == 1 else fixed_tensors(array) for name, array in whole.items()}
     return from_arrow(pa.table(table))
 
@@ -249,17 +250,14 @@ def from_polars(frames: pl.DataFrame | Sequence[pl.DataFrame]) -> Dataset:
 def from_pandas(frames: Any) -> Dataset:
     """Make a dataset of pandas frames; cells that are arrays become tensors."""
     whole = list(frames) if isinstance(frames, list | tuple) else [frames]
-    batches = [
-        batch_from_rows(frame.to_dict("records"))
-        if _has_objects(frame)
-        else pa.RecordBatch.from_pandas(frame, preserve_index=False)
-        for frame in whole
-    ]
-    return from_arrow([batch.replace_schema_metadata(None) for batch in batches])
+    return from_arrow([pa.table({str(name): _pandas_column(frame[name]) for name in frame.columns}) for frame in whole])
 
 
-def _has_objects(frame: Any) -> bool:
-    return any(hasattr(value, "__array__") for name in frame.columns for value in frame[name].head(1) if np.ndim(value))
+def _pandas_column(series: Any) -> pa.Array:
+    values = list(series) if series.dtype == object else []
+    if any(hasattr(value, "__array__") and np.ndim(value) for value in values):
+        return column_from(values, column=str(series.name))
+    return pa.Array.from_pandas(series)
 
 
 def _listing(
@@ -277,13 +275,18 @@ def _listing(
         raise ArgumentError("partitioning='dir' needs names: use ld.Partitioning('dir', field_names=['label'])")
     return FileListSource(
         paths=as_paths(paths),
-        extensions=None if extensions is None else tuple(one.lower().lstrip(".") for one in extensions),
+        extensions=None if extensions is None else _endings(extensions),
         filesystem=filesystem,
         ignore_missing_paths=ignore_missing_paths,
         partitioning=Partitioning("hive") if partitioning == "hive" else partitioning,
         shuffle_seed=_seed(shuffle),
         **options,
     ).resolved()
+
+
+def _endings(extensions: str | Sequence[str]) -> tuple[str, ...]:
+    listed = [extensions] if isinstance(extensions, str) else extensions
+    return tuple(one.lower().lstrip(".") for one in listed)
 
 
 def _seed(shuffle: Literal["files"] | int | None) -> int | None:
@@ -296,11 +299,18 @@ def _seed(shuffle: Literal["files"] | int | None) -> int | None:
 
 
 def _check_images(size: Any, mode: str | None, on_error: str) -> None:
-    if size is not None and (len(size) != 2 or min(size) < 1):  # noqa: PLR2004 - height and width
+    if size is not None and not _is_size(size):
         raise ArgumentError(f"size must be (height, width) in pixels; got {size!r}")
     if mode is not None and mode not in MODES:
         raise ArgumentError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
     _check_on_error(on_error)
+
+
+def _is_size(size: Any) -> bool:
+    match size:
+        case [int(height), int(width)]:
+            return height > 0 and width > 0
+    return False
 
 
 def _check_on_error(on_error: str) -> None:

@@ -40,3 +40,34 @@ def test_wrong_ranges_and_empty_tables_are_refused():
         ld.from_arrow([])
     with pytest.raises(ArgumentError):
         ld.from_numpy(np.array(3))
+
+
+def test_pandas_columns_keep_their_types():
+    """Numbers keep their width, text its missing values, and cells that are arrays become tensors."""
+    frame = pd.DataFrame({"n": np.array([1, 2], np.int8), "s": ["a", None], "t": [None, np.zeros((2, 3))]})
+    schema = ld.from_pandas(frame).schema()
+    assert repr(schema) == "n: int8\ns: string\nt: Tensor[float64]"
+    assert ld.from_pandas(frame).take_all()[1]["t"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ld.read_images(".", size=224),
+        lambda: ld.read_images(".", size=("a", 2)),
+        lambda: ld.from_numpy({"a": np.zeros(2), "b": np.zeros(3)}),
+        lambda: ld.config(workers="4"),
+        lambda: ld.config(workers=True),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(call):
+    """A value that cannot work is refused with its name, before anything is read."""
+    with pytest.raises(ValueError, match=r"size|length|workers"):
+        call()
+
+
+def test_one_extension_may_stand_alone(tmp_path):
+    """file_extensions takes one ending as well as several."""
+    (tmp_path / "a.bin").write_bytes(b"1")
+    (tmp_path / "b.txt").write_bytes(b"2")
+    assert ld.read_binary_files(tmp_path, file_extensions="bin").count() == 1

@@ -52,8 +52,11 @@ class Consumption(Verbs):
         """Name the columns, as :meth:`schema` does."""
         return self.schema().names
 
-    def explain(self, *, optimized: bool = True) -> str:
-        """Write the plan, last step first; optimized, also which rules changed it and what runs where. Runs nothing."""
+    def explain(self, *, optimized: bool | None = None) -> str:
+        """Write the plan, last step first; optimized, also which rules changed it and what runs where. Runs nothing.
+
+        By default as it would run: optimized unless ``config(optimize=False)`` says otherwise.
+        """
         return explain(self._plan, optimized=optimized)
 
     def take(self, n: int = 20) -> list[dict[str, Any]]:

@@ -69,16 +69,18 @@ def wants_few_rows(plan: Plan) -> bool:
     return wants_few_rows(plan.inputs[0])
 
 
-def explain(plan: Plan, *, optimized: bool) -> str:
+def explain(plan: Plan, *, optimized: bool | None) -> str:
     """Write what a plan does, and, optimized, which rules changed it and what runs where."""
     verify(plan)
-    if not optimized:
+    if not (config().optimize if optimized is None else optimized):
         return explain_plan(plan)
     plan, fired = optimize(plan)
     rules = ", ".join(rule if times == 1 else f"{rule} x{times}" for rule, times in fired)
     lines = [explain_plan(plan), f"optimized by: {rules or 'nothing to do'}"]
     pipeline = lower(plan, workers=worker_count())
     for number, step in enumerate(pipeline.steps[:-1], start=1):
-        where = f"workers: {step.name}" if isinstance(step, WorkStage) else f"here: {step}"
+        is_sent = isinstance(step, WorkStage) and step.is_heavy and config().workers != 0
+        words = step.name if isinstance(step, WorkStage) else str(step)
+        where = f"{'workers' if is_sent else 'here'}: {words}"
         lines.append(f"stage {number} {where}")
     return "\n".join(lines)

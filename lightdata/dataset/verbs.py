@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -64,7 +66,7 @@ class Verbs:
         """
         return type(self)(WithColumns(input=self._plan, expressions=self._bound("with_columns", exprs, named)))
 
-    def filter(self, *predicates: IntoExpr | Callable[[Any], Any], **constraints: Any) -> Self:
+    def filter(self, *conditions: IntoExpr | Callable[[Any], Any], **constraints: Any) -> Self:
         """Keep the rows for which every predicate is true: expressions, or one function of a row.
 
         >>> import lightdata as ld
@@ -73,16 +75,19 @@ class Verbs:
         >>> ld.range(4).filter(lambda row: row["id"] % 2 == 0).take_all()
         [{'id': 0}, {'id': 2}]
         """
-        if len(predicates) == 1 and callable(predicates[0]) and not isinstance(predicates[0], pl.Expr):
-            function = user_function("filter", predicates[0])
+        if len(conditions) == 1 and callable(conditions[0]) and not isinstance(conditions[0], pl.Expr):
+            function = user_function("filter", conditions[0])
             return type(self)(MapRows(input=self._plan, function=function, kind="filter"))
-        exprs = [*_flat(predicates), *(pl.col(name) == value for name, value in constraints.items())]
+        exprs = [*_flat(conditions), *(pl.col(name) == value for name, value in constraints.items())]
         if not exprs:
             raise ArgumentError("filter needs a predicate")
         if wrong := [expr for expr in exprs if not isinstance(expr, pl.Expr | str)]:
             raise ArgumentError(f"filter takes expressions, or one function of a row; got {wrong[0]!r}")
-        plan = self._plan
-        for predicate in bind(map(_as_expr, exprs), schema_of(plan), step="filter"):
+        plan, schema = self._plan, schema_of(self._plan)
+        predicates = [one for expr in exprs for one in bind([_as_expr(expr)], schema, step="filter")]
+        if not all(one.is_elementwise for one in predicates):  # one that looks at all rows looks at those of the input
+            predicates = [Expression(reduce(and_, (one.expr for one in predicates)))]
+        for predicate in predicates:
             plan = Filter(input=plan, predicate=predicate)
             verify_step(plan)
         return type(self)(plan)

@@ -36,7 +36,7 @@ from lightdata.execute.message import (
 )
 from lightdata.physical.stage import Context, WorkStage
 
-SMALL_BYTES = 16 << 10
+PIPE_BYTES = 16 << 10
 """Batches below this go by pipe: a slot would cost more than the copy."""
 
 
@@ -131,7 +131,7 @@ class _Worker:
         while not self.inbox.empty() or (self.on_the_way and self.on_the_way + nbytes > self.credit):
             if self._receive():
                 raise _Cancelled
-        slot = self.arena.write(batch, nbytes) if self.arena is not None and nbytes > SMALL_BYTES else None
+        slot = self.arena.write(batch, nbytes) if self.arena is not None and nbytes > PIPE_BYTES else None
         content = None
         if slot is None:
             out = pa.BufferOutputStream()

@@ -50,7 +50,7 @@ def check_target(path: str | os.PathLike[str], sink: Sink, mode: str) -> Path:
     target = Path(text)
     if target.exists() and not target.is_dir():
         raise OutputExistsError(f"{text!r} is a file; writing goes to a folder")
-    if mode == "error" and (target / sink.final_name(0)).exists():
+    if mode == "error" and sink.is_numbered and (target / sink.final_name(0)).exists():
         raise _exists(target, sink.final_name(0))
     return target
 
@@ -109,7 +109,7 @@ def commit(target: Path, sink: Sink, files: Iterable[StagedFile], *, mode: str) 
 
 def _remove_stale(target: Path, sink: Sink, files: Sequence[StagedFile]) -> None:
     """Remove numbered files of an earlier, longer output: who reads the folder would read them too."""
-    if any(file.name is not None for file in files):
+    if not sink.is_numbered:
         return
     for row, file in enumerate(files):
         if not file.path:

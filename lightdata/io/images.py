@@ -46,6 +46,11 @@ class ImageSink:
     """A column of names, or a template such as ``{label}/{row:06d}`` with columns and the row's number."""
 
     @property
+    def is_numbered(self) -> bool:
+        """Numbered unless a column or template names them."""
+        return self.name is None
+
+    @property
     def task_rows(self) -> int:
         """Few: every row is a file of its own."""
         return 1

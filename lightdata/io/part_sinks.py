@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lightdata.errors import EncodeError
 from lightdata.io.sink import StagedFile
-from lightdata.kernels.columns import to_numpy
+from lightdata.kernels.columns import cast_column, to_numpy
 from lightdata.types.schema import Schema
 
 PART_ROWS = 128
@@ -27,6 +27,11 @@ class ParquetSink:
     """Parquet files; image and tensor columns keep their types, and untouched images the bytes of their files."""
 
     compression: str = "snappy"
+
+    @property
+    def is_numbered(self) -> bool:
+        """Parts are numbered."""
+        return True
 
     @property
     def task_rows(self) -> int:
@@ -57,7 +62,20 @@ class ParquetSink:
             yield StagedFile(str(path), None, rows, path.stat().st_size)
 
     def check_files(self, files: Sequence[StagedFile]) -> None:
-        """Parts have one schema already."""
+        """Give all parts one schema: a column may have been only null in the first ones."""
+        import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+        schemas = [pq.read_schema(file.path) for file in files]
+        kinds = {field.name: field.type for schema in schemas for field in schema if not pa.types.is_null(field.type)}
+        for file, schema in zip(files, schemas, strict=True):
+            wanted = [kinds.get(field.name, field.type) for field in schema]
+            if wanted != schema.types:
+                table = pq.read_table(file.path)
+                columns = [
+                    cast_column(column.combine_chunks(), kind, column=name)
+                    for name, column, kind in zip(schema.names, table.columns, wanted, strict=True)
+                ]
+                pq.write_table(pa.table(columns, names=schema.names), file.path, compression=self.compression)
 
     def final_name(self, number: int) -> str:
         """Number the parts."""
@@ -92,6 +110,11 @@ class NumpySink:
     """One ``.npy`` file a part, with one column: ``[N, ...]``."""
 
     column: str
+
+    @property
+    def is_numbered(self) -> bool:
+        """Parts are numbered."""
+        return True
 
     @property
     def task_rows(self) -> int:

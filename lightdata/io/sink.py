@@ -31,6 +31,11 @@ class Sink(Protocol):
     """
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether files are numbered at commit, not named by their rows."""
+        ...
+
+    @property
     def task_rows(self) -> int:
         """Rows that one task should bring; independent of the machine, so that files are."""
         ...

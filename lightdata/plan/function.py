@@ -48,8 +48,6 @@ def user_function(step: str, target: Any, **arguments: Any) -> UserFunction:
     if not callable(target):
         raise ArgumentError(f"{step} takes a function or a callable class; got {target!r}")
     function = UserFunction(target=target, **{key: value for key, value in arguments.items() if value})
-    if function.is_class and not callable(getattr(target, "__call__", None)):  # noqa: B004 - of its instances
-        raise ArgumentError(f"{step}: instances of {function.name} cannot be called; give it a __call__ method")
     if function.is_class and "__call__" not in dir(target):
         raise ArgumentError(f"{step}: instances of {function.name} cannot be called; give it a __call__ method")
     if not function.is_class and (function.constructor_args or function.constructor_kwargs):

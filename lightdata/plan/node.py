@@ -79,8 +79,6 @@ class DecodeImages(Plan):
 
     exif_transpose: bool = True
     on_error: OnError = "raise"
-    uri: str | None = None
-    """Column that names each row's file in errors."""
 
     @property
     def keeps_files(self) -> bool:

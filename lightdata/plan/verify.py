@@ -67,8 +67,8 @@ def _columns_read(plan: Plan) -> Iterable[str]:
     match plan:
         case ReadFiles(path=path):
             return (path,)
-        case DecodeImages(column=column, uri=uri):
-            return (column,) if uri is None else (column, uri)
+        case DecodeImages(column=column):
+            return (column,)
         case Drop(columns=columns):
             return columns
         case Rename(names=names):

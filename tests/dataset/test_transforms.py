@@ -232,3 +232,11 @@ def test_a_row_decodes_only_what_is_asked_for(photos, kind):
         return row
 
     assert [row["image"].max() for row in ld.read_images(photos).map(brighter).take_all()] == [1, 11, 31, 41, 51]
+
+
+def test_several_predicates_are_one_condition():
+    """Predicates of one filter see the same rows, as in Polars, and may read one column twice."""
+    data = ld.from_arrow(pa.table({"a": [1, 2, 3, 10], "b": [0, 0, 5, 6]}))
+    predicates = (pl.col("b") < 6, pl.col("a") >= pl.col("a").mean())
+    assert data.filter(*predicates).take_all() == data.collect().filter(*predicates).to_dicts() == []
+    assert data.filter(pl.col("a") > 1, pl.col("a") < 3).take_all() == [{"a": 2, "b": 0}]

@@ -136,3 +136,12 @@ def test_edited_images_are_still_images_after_parquet(tmp_path, photos):
     turned.write_images(tmp_path / "png", "image")
     content = (tmp_path / "png" / "000000.png").read_bytes()
     assert Image.open(io.BytesIO(content)).size == (8, 9)
+
+
+def test_parts_agree_though_the_first_rows_are_null(tmp_path):
+    """A column that is only null in the first parts has one type in all of them, and the values it was given."""
+    late = ld.range(20_000).map(lambda row: {"v": None if row["id"] < 9000 else row["id"] / 2})
+    assert len(late.write_parquet(tmp_path).files) > 1
+    values = ld.read_parquet(tmp_path).collect()["v"]
+    assert values.null_count() == 9000
+    assert values[-1] == 9999.5

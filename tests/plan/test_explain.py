@@ -65,9 +65,9 @@ def test_a_query_as_it_runs(folder):
             "              read files path -> image",
             f"                {FILES}",
             "optimized by: header_only_attributes, push_down_limit x2, push_down_projection x5",
-            "stage 1 workers: read_files > drop > filter",
+            "stage 1 here: read_files > drop > filter",
             "stage 2 here: LimitRows(n=2)",
-            "stage 3 workers: decode > with_columns > drop > select",
+            "stage 3 here: decode > with_columns > drop > select",
         ]
     )
 

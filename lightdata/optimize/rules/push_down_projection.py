@@ -95,8 +95,8 @@ def _reads(step: ReadFiles | DecodeImages) -> frozenset[str]:
     match step:
         case ReadFiles(path=path):
             return frozenset({path})
-        case DecodeImages(column=column, uri=uri):
-            return frozenset({column} if uri is None else {column, uri})
+        case DecodeImages(column=column):
+            return frozenset({column})
 
 
 def _below(

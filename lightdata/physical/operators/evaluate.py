@@ -33,7 +33,15 @@ class EvaluateOperator:
             yield from in_row_order(batch, self._evaluated)
 
     def _evaluated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = evaluate(self._bound(batch), batch)
+        try:
+            columns = evaluate(self._bound(batch), batch)
+        except ExpressionError as error:
+            if self.is_bound:
+                raise
+            hint = (
+                "types come from the rows of a batch here; declare them with schema= in the map or map_batches before"
+            )
+            raise ExpressionError(f"{self.verb}: {error}; {hint}") from error
         match self.verb:
             case "filter":
                 return batch.filter(columns.popitem()[1])
