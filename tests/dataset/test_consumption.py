@@ -93,7 +93,9 @@ def test_wrong_batch_options_are_refused_at_once():
 def test_batches_may_be_written_to(photos):
     """A NumPy batch belongs to the consumer."""
     for batch in ld.read_images(photos).iter_batches(batch_size=4):
+        before = batch["image"].copy()
         batch["image"] += 1
+        assert (batch["image"] == before + 1).all()
 
 
 def test_a_local_shuffle_is_a_seeded_permutation():
