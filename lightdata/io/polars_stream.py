@@ -1,0 +1,140 @@
+"""Streams of batches into and out of Polars' streaming engine.
+
+This is the only module that touches Polars' unstable hooks, ``register_io_source`` and ``collect_batches``. A source
+applies columns, predicate and row limit itself, as Polars expects of it: one that ignored ``n_rows`` would be read
+too far. Polars pulls from a source in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow as pa
+
+from lightdata.errors import ExpressionError
+from lightdata.expr.deferred import in_words
+from lightdata.io.memory import one_batch
+from lightdata.types.canonical import canonical
+from lightdata.types.schema import Schema
+
+_T = TypeVar("_T")
+
+Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
+"""Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
+
+
+class Upstream:
+    """A stream of batches that Polars reads: its error is remembered, and it can be closed from any thread.
+
+    Polars would pass on no more than an error's text. A query that ends early may still be pulling a batch when it is
+    closed: closing waits for that batch.
+    """
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._turn = threading.Lock()
+        self._is_closed = False
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while (batch := self._next()) is not None:
+            yield batch
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._turn:
+            if self._is_closed:
+                return None
+            try:
+                return next(self._batches, None)
+            except BaseException as error:
+                self.error = error
+                raise
+
+    def close(self) -> None:
+        """End the stream, and what runs behind it."""
+        with self._turn:
+            self._is_closed = True
+            if hasattr(self._batches, "close"):
+                self._batches.close()
+
+
+def scan_stream(upstream: Upstream, schema: Schema) -> pl.LazyFrame:
+    """Hand a stream of batches to Polars; it can be read once."""
+
+    def opened(columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None) -> Iterator[pa.RecordBatch]:
+        del columns, predicate, n_rows  # what has been made cannot be unmade; the source cuts it
+        return iter(upstream)
+
+    return scan_opened(opened, schema)
+
+
+def scan_opened(opened: Open, schema: Schema) -> pl.LazyFrame:
+    """Make a frame of rows that are streamed, anew each time it is read, by a function that is told what is needed.
+
+    The function may leave columns and rows in that were not asked for: they are cut away here. Where it filters, it
+    must cut first: the predicate is about the first ``n_rows`` rows.
+    """
+
+    def source(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        left = n_rows
+        for batch in opened(columns, predicate, n_rows):
+            frame = frame_of(batch)
+            frame = frame if left is None else frame.head(left)
+            left = None if left is None else left - frame.height
+            frame = frame if predicate is None else frame.filter(predicate)  # Polars means: of the first n_rows rows
+            # A frame forgets its height with its last column.
+            yield frame if columns is None else frame.select(columns) if columns else pl.DataFrame(height=frame.height)
+            if left == 0:
+                return
+
+    return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=schema.to_polars()))
+
+
+def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
+    """Give a batch as a frame of as many rows, even without columns."""
+    return pl.DataFrame(pl.from_arrow(batch)) if batch.num_columns else pl.DataFrame(height=batch.num_rows)
+
+
+def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Iterator[pa.RecordBatch]:
+    """Run a query in Polars' streaming engine and give its batches in canonical types, in order.
+
+    Raises
+    ------
+    ExpressionError
+        In Polars' words; but an error of an upstream is raised as it was.
+    """
+    counted = not query.collect_schema()  # a frame forgets its height with its last column
+    query = query.select(pl.len()) if counted else query
+    batches: Any = None
+    try:
+        batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
+        for frame in batches:
+            if counted:
+                yield rows_without_columns(frame.item())
+            elif frame.height:
+                yield one_batch(canonical(frame.to_arrow()))
+    except pl.exceptions.PolarsError as error:
+        if found := next((one.error for one in upstreams if one.error is not None), None):
+            raise found from None
+        raise ExpressionError(in_words(str(error))) from error
+    finally:
+        del batches  # Polars stops pulling when nobody holds it
+        for upstream in upstreams:
+            upstream.close()
+
+
+def rows_without_columns(count: int) -> pa.RecordBatch:
+    """Make a batch that has rows and no columns."""
+    return pa.RecordBatch.from_arrays([pa.nulls(count)], names=["rows"]).select([])
+
+
+def _quietly(call: Callable[[], _T]) -> _T:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Polars calls these hooks unstable, which this module exists for
+        return call()
