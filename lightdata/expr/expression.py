@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,11 +97,27 @@ def _walk(expr: pl.Expr) -> Iterator[pl.Expr]:
         yield from _walk(child)
 
 
-def bind(exprs: Iterable[pl.Expr], schema: Schema | None, *, step: str) -> tuple[Expression, ...]:
+def bind(
+    exprs: Iterable[pl.Expr],
+    schema: Schema | None,
+    *,
+    step: str,
+    are_columns: bool = True,
+    unselected: Collection[str] = (),
+) -> tuple[Expression, ...]:
     """Turn a user's expressions into single-result expressions over the columns of ``schema``.
 
     Selectors (``pl.all()``, ``cs.numeric()``, ``exclude``, ``nth``, patterns) are spelled out against the columns a
     user sees, so that they never pick up a deferred one. With an unknown schema they are left for the first batch.
+
+    Parameters
+    ----------
+    exprs, schema, step
+        What to bind, over which columns, for which verb.
+    are_columns : bool
+        Whether results become columns of one table, so that no two may have one name; keys to sort by do not.
+    unselected : collection of str
+        Columns that selectors leave out unless they name them, such as the keys of a group.
 
     Raises
     ------
@@ -110,14 +126,15 @@ def bind(exprs: Iterable[pl.Expr], schema: Schema | None, *, step: str) -> tuple
     ColumnNotFoundError
         If a column does not exist.
     """
-    bound = [one for expr in exprs for one in _spell_out(expr, schema, step)]
+    bound = [one for expr in exprs for one in _spell_out(expr, schema, step, unselected)]
     if schema is not None:
         bound = [_unify_images(expression, schema) for expression in bound]
         for expression in bound:
             for name in sorted(expression.inputs):
                 if name not in schema:
                     raise ColumnNotFoundError.for_step(name, step=step, available=schema.names)
-        _refuse_duplicates([expression.name for expression in bound], step)
+        if are_columns:
+            _refuse_duplicates([expression.name for expression in bound], step)
     return tuple(bound)
 
 
@@ -143,7 +160,7 @@ def _refuse_duplicates(names: Sequence[str], step: str) -> None:
         raise ExpressionError(f"{step} makes two columns named {twice[0]!r}; give one another name with .alias()")
 
 
-def _spell_out(expr: pl.Expr, schema: Schema | None, step: str) -> list[Expression]:
+def _spell_out(expr: pl.Expr, schema: Schema | None, step: str, unselected: Collection[str]) -> list[Expression]:
     text = expr.meta.serialize(format="json")
     if '"KeepName"' in text and any(deferred_columns(expr)):
         raise ExpressionError(
@@ -153,7 +170,8 @@ def _spell_out(expr: pl.Expr, schema: Schema | None, step: str) -> list[Expressi
         return [Expression(expr)]
     tree = json.loads(text)
     frame = pl.DataFrame(schema=schema.to_polars())
-    picked = {json.dumps(node): _expand(node, frame, step) for node in _selectors(tree)}
+    fewer = frame.drop(unselected, strict=False)
+    picked = {json.dumps(node): _expand(node, frame if "ByName" in node else fewer, step) for node in _selectors(tree)}
     if not picked:
         return [Expression(expr)]  # the word stood in a literal
     results = _Results(_frame_to_ask(expr, schema, step), picked, step)

@@ -23,7 +23,6 @@ from lightdata.physical.operators.read_files import ReadFilesOperator
 from lightdata.physical.operators.write import WriteOperator
 from lightdata.physical.polars_segment import PolarsSegment
 from lightdata.physical.stage import DriverStep, Operator, Pipeline, WorkStage
-from lightdata.plan.explain import describe_step
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -41,7 +40,7 @@ from lightdata.plan.node import (
     Write,
 )
 from lightdata.plan.schema import decoded_type, schema_of
-from lightdata.plan.verify import step_name
+from lightdata.plan.words import describe_step, step_name
 from lightdata.types.image import ImageType
 from lightdata.types.operation import AsImage, Attribute
 from lightdata.types.schema import Schema

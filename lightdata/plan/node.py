@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from operator import is_
 from typing import Any, Literal, Self
 
 from lightdata.expr.expression import Expression
@@ -26,14 +27,25 @@ class Plan:
     @property
     def inputs(self) -> tuple[Plan, ...]:
         """The steps this one reads from."""
-        return tuple(value for one in fields(self) if isinstance(value := getattr(self, one.name), Plan))
+        values = (getattr(self, one.name) for one in fields(self))
+        return tuple(
+            step for value in values for step in (value if isinstance(value, tuple) else (value,)) if _is_plan(step)
+        )
 
     def map_inputs(self, change: Callable[[Plan], Plan]) -> Self:
         """Copy this step with every input changed; return ``self`` if none changed."""
         changed = {}
         for one in fields(self):
             before = getattr(self, one.name)
-            if isinstance(before, Plan) and (after := change(before)) is not before:
+            match before:
+                case Plan():
+                    after: Any = change(before)
+                case (Plan(), *_):
+                    after = tuple(map(change, before))
+                    after = before if all(map(is_, before, after)) else after
+                case _:
+                    continue
+            if after is not before:
                 changed[one.name] = after
         return replace(self, **changed) if changed else self
 
@@ -42,6 +54,10 @@ class Plan:
         yield self
         for step in self.inputs:
             yield from step.walk()
+
+
+def _is_plan(value: Any) -> bool:
+    return isinstance(value, Plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
@@ -15,14 +15,15 @@ from lightdata.plan.node import (
     Filter,
     Infer,
     MapBatches,
-    MapRows,
     Plan,
     ReadFiles,
     Rename,
     Scan,
     Write,
 )
+from lightdata.plan.relational import Concat, Explode, JoinAsof, Pivot, Unpivot, Zip
 from lightdata.plan.schema import schema_of
+from lightdata.plan.words import step_name
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
 
@@ -44,11 +45,29 @@ def verify_step(plan: Plan) -> None:
     if isinstance(plan, Scan):
         _refuse_mark(plan.source.schema)
         return
-    before = schema_of(plan.inputs[0])
-    if before is not None:
-        _check_columns(plan, before)
-        _check_types(plan, before)
+    for before, read in zip(map(schema_of, plan.inputs), _columns_read(plan), strict=True):
+        if before is not None:
+            _check_columns(plan, before, read)
+            _check_types(plan, before)
+    match plan:
+        case Concat(parts=parts):
+            _check_alike([schema_of(part) for part in parts])
+        case Zip(parts=parts):
+            _check_apart([schema_of(part) for part in parts])
     schema_of(plan)
+
+
+def _check_alike(schemas: Sequence[Schema | None]) -> None:
+    known = [schema for schema in schemas if schema is not None]
+    for schema in known[1:]:
+        if list(schema.items()) != list(known[0].items()):
+            raise SchemaError(f"concat: inputs differ in their columns: {known[0]!r} and {schema!r}")
+
+
+def _check_apart(schemas: Sequence[Schema | None]) -> None:
+    names = [name for schema in schemas for name in schema or ()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SchemaError(f"zip: two inputs have a column {twice[0]!r}; rename it in one of them")
 
 
 def _refuse_mark(schema: Schema | None) -> None:
@@ -57,29 +76,32 @@ def _refuse_mark(schema: Schema | None) -> None:
             raise SchemaError(f"column {name!r} contains the invisible separator U+2063, which is reserved; rename it")
 
 
-def _check_columns(plan: Plan, before: Schema) -> None:
-    for name in _columns_read(plan):
+def _check_columns(plan: Plan, before: Schema, read: Iterable[str]) -> None:
+    for name in read:
         if name not in before:
             raise ColumnNotFoundError.for_step(name, step=step_name(plan), available=before.names)
 
 
-def _columns_read(plan: Plan) -> Iterable[str]:
+def _columns_read(plan: Plan) -> Sequence[Iterable[str]]:
+    """Name the columns that a step needs beside those in its expressions, for each of its inputs."""
     match plan:
-        case ReadFiles(path=path):
-            return (path,)
-        case DecodeImages(column=column):
-            return (column,)
-        case Drop(columns=columns):
-            return columns
+        case ReadFiles(path=column) | DecodeImages(column=column) | Infer(column=column):
+            return ((column,),)
+        case Drop(columns=columns) | Explode(columns=columns):
+            return (columns,)
         case Rename(names=names):
-            return [old for old, _ in names]
+            return ([old for old, _ in names],)
         case MapBatches(input_columns=columns):
-            return columns or ()
-        case Infer(column=column):
-            return (column,)
+            return (columns or (),)
         case Write(sink=sink):
-            return sink.columns() or ()
-    return ()
+            return (sink.columns() or (),)
+        case JoinAsof(by_left=left, by_right=right):
+            return (left, right)
+        case Unpivot(on=on, index=index):
+            return ((*on, *index),)
+        case Pivot(on=on, index=index, values=values):
+            return ((on, *index, *values),)
+    return tuple(() for _ in plan.inputs)
 
 
 def _check_types(plan: Plan, before: Schema) -> None:
@@ -120,17 +142,3 @@ def _check_model(plan: Infer, before: Schema) -> None:
         raise ModelError(
             f"infer would replace column {taken[0]!r}; name its result with outputs={{{taken[0]!r}: 'other_name'}}"
         )
-
-
-def step_name(plan: Plan) -> str:
-    """Give the verb that users know a step by."""
-    match plan:
-        case ReadFiles():
-            return "read_files"
-        case DecodeImages():
-            return "decode"
-        case MapBatches(function=function):
-            return f"map_batches({function.name})"
-        case MapRows(kind=kind, function=function):
-            return f"{kind}({function.name})"
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(plan).__name__).lstrip("_")
