@@ -6,17 +6,18 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from lightdata.dataset.batches import cut_batches, prefetched, to_torch
+from lightdata.dataset.combining import Combining
 from lightdata.dataset.run import explain, run
-from lightdata.dataset.verbs import Verbs, checked_format
+from lightdata.dataset.verbs import checked_format
 from lightdata.errors import ArgumentError
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
 from lightdata.kernels.columns import cast_column
+from lightdata.kernels.rebatch import owned
 from lightdata.kernels.rows import iter_rows
 from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Drop, Limit, Plan, Scan
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Consumption(Verbs):
+class Consumption(Combining):
     """A query that can be run."""
 
     def schema(self) -> Schema:
@@ -220,11 +221,6 @@ class Consumption(Verbs):
         words = "columns known when it runs" if known is None else ", ".join(repr(known).splitlines())
         plan = "\n".join(f"  {line}" for line in explain_plan(self._plan).splitlines())
         return f"Dataset[{words}]\n{plan}"
-
-
-def owned(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Copy a batch into memory of its own: one that is kept would hold a worker's slot for good."""
-    return pa.concat_batches([batch]).take(pa.array(np.arange(batch.num_rows))) if batch.num_rows else batch
 
 
 def one_table(batches: list[pa.RecordBatch]) -> pa.Table:

@@ -11,8 +11,11 @@ from lightdata.execute.executor import Executor, close
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor, worker_count
 from lightdata.optimize.stages import optimize
-from lightdata.physical.lower import TASK_ROWS, lower
-from lightdata.physical.stage import WorkStage
+from lightdata.physical.builder import TASK_ROWS
+from lightdata.physical.driver_steps import Conform
+from lightdata.physical.lower import lower
+from lightdata.physical.polars_segment import PolarsSegment
+from lightdata.physical.stage import Pipeline, SharedRows, SourceScan, WorkStage
 from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Limit, Plan, Scan, Write
 from lightdata.plan.verify import verify
@@ -48,10 +51,15 @@ def run(plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBat
     batches = executor.run(pipeline)
     try:
         rows = rows_written if isinstance(plan, Write) else len
-        yield from with_progress(batches, verb=verb, total=pipeline.source.count, rows=rows)
+        yield from with_progress(batches, verb=verb, total=lambda: rows_coming(pipeline), rows=rows)
     finally:
         close(batches)
         failures.tell()
+
+
+def rows_coming(pipeline: Pipeline) -> int | None:
+    """Count the rows that enter a pipeline, where its source can tell without reading them."""
+    return pipeline.start.source.count() if isinstance(pipeline.start, SourceScan) else None
 
 
 def rows_written(files: pa.RecordBatch) -> int:
@@ -66,7 +74,7 @@ def wants_few_rows(plan: Plan) -> bool:
             return n <= TASK_ROWS
         case Scan(pushdowns=pushdowns):
             return pushdowns.n_rows is not None and pushdowns.n_rows <= TASK_ROWS
-    return wants_few_rows(plan.inputs[0])
+    return len(plan.inputs) == 1 and wants_few_rows(plan.inputs[0])
 
 
 def explain(plan: Plan, *, optimized: bool | None) -> str:
@@ -77,10 +85,19 @@ def explain(plan: Plan, *, optimized: bool | None) -> str:
     plan, fired = optimize(plan)
     rules = ", ".join(rule if times == 1 else f"{rule} x{times}" for rule, times in fired)
     lines = [explain_plan(plan), f"optimized by: {rules or 'nothing to do'}"]
-    pipeline = lower(plan, workers=worker_count())
-    for number, step in enumerate(pipeline.steps[:-1], start=1):
-        is_sent = isinstance(step, WorkStage) and step.is_heavy and config().workers != 0
-        words = step.name if isinstance(step, WorkStage) else str(step)
-        where = f"{'workers' if is_sent else 'here'}: {words}"
-        lines.append(f"stage {number} {where}")
+    lines += stage_lines(lower(plan, workers=worker_count()))
     return "\n".join(lines)
+
+
+def stage_lines(pipeline: Pipeline) -> list[str]:
+    """Write what runs where, in the order of the rows."""
+    lines: list[str] = []
+    for one in pipeline.walk():
+        if not isinstance(one.start, SourceScan | SharedRows):
+            lines.append(f"{'polars' if isinstance(one.start, PolarsSegment) else 'here'}: {one.start}")
+        for step in one.steps:
+            if isinstance(step, Conform):
+                continue
+            is_sent = isinstance(step, WorkStage) and step.is_heavy and config().workers != 0
+            lines.append(f"{'workers' if is_sent else 'here'}: {step.name if isinstance(step, WorkStage) else step}")
+    return [f"stage {number} {line}" for number, line in enumerate(lines, start=1)]

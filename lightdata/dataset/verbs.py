@@ -7,6 +7,7 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import polars as pl
 import polars.selectors as cs
 
@@ -122,9 +123,7 @@ class Verbs:
         >>> ld.range(1_000_000).limit(2).take_all()
         [{'id': 0}, {'id': 1}]
         """
-        if not isinstance(n, int) or n < 0:
-            raise ArgumentError(f"limit takes a number of rows of 0 or more; got {n!r}")
-        return type(self)(Limit(input=self._plan, n=n))
+        return type(self)(Limit(input=self._plan, n=checked_count("n", n)))
 
     def head(self, n: int = 5) -> Self:
         """Keep the first ``n`` rows, as :meth:`limit` does."""
@@ -313,7 +312,7 @@ class Verbs:
         return type(self)(plan)
 
     def _bound(self, step: str, exprs: Iterable[Any], named: Mapping[str, Any]) -> tuple[Expression, ...]:
-        listed = [_as_expr(expr) for expr in _flat(exprs)]
+        listed = as_exprs(exprs)
         listed += [_as_expr(expr).alias(name) for name, expr in named.items()]
         if not listed:
             raise ArgumentError(f"{step} needs at least one column or expression")
@@ -326,6 +325,18 @@ class Verbs:
         if not isinstance(selector, pl.Expr):
             raise ArgumentError(f"drop takes names and selectors; got {selector!r}")
         return cs.expand_selector(pl.DataFrame(schema=schema.to_polars()), selector.meta.as_selector())
+
+
+def as_exprs(exprs: Iterable[Any]) -> list[pl.Expr]:
+    """Take names for columns, as Polars does, and anything else for literals; lists are taken apart."""
+    return [_as_expr(expr) for expr in _flat(exprs)]
+
+
+def checked_count(argument: str, value: Any) -> int:
+    """Refuse what is not a whole number of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise ArgumentError(f"{argument} must be a whole number of 0 or more; got {value!r}")
+    return int(value)
 
 
 def _flat(exprs: Iterable[Any]) -> list[Any]:

@@ -7,9 +7,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from lightdata.execute.spool import Spool
 from lightdata.io.memory import BatchTask
 from lightdata.io.source import ReadTask
-from lightdata.physical.stage import Pipeline, WorkStage
+from lightdata.physical.stage import Pipeline, SharedRows, SourceScan, WorkStage
 
 RunStage = Callable[[WorkStage, Iterator[ReadTask]], Iterator[pa.RecordBatch]]
 
@@ -27,23 +28,56 @@ class Executor(Protocol):
 
 
 def run_steps(pipeline: Pipeline, run_stage: RunStage) -> Iterator[pa.RecordBatch]:
-    """Chain the steps of a pipeline; ``run_stage`` says how a stage's tasks are worked off."""
-    tasks: Iterator[ReadTask] = pipeline.source.tasks(pipeline.pushdowns, task_rows=pipeline.task_rows)
-    batches: Iterator[pa.RecordBatch] | None = None
-    streams: list[Iterator[pa.RecordBatch]] = []
-    for step in pipeline.steps:
-        if isinstance(step, WorkStage):
-            batches = run_stage(step, tasks if batches is None else map(BatchTask, batches))
-        else:
-            batches = step.run(read_tasks(tasks) if batches is None else batches)
-        streams.append(batches)
-    if batches is None:
-        batches = read_tasks(tasks)
+    """Chain the steps of a pipeline and of those it reads; ``run_stage`` says how a stage's tasks are worked off."""
+    streams = _Streams(run_stage)
     try:
-        yield from batches
+        yield from streams.of(pipeline)
     finally:
-        for stream in reversed(streams):  # each, for the traceback of a later one keeps the earlier ones alive
+        streams.close()
+
+
+class _Streams:
+    """The streams of one run, and the rows that several of them share."""
+
+    def __init__(self, run_stage: RunStage) -> None:
+        self._run_stage = run_stage
+        self._open: list[Iterator[pa.RecordBatch]] = []
+        self._spools: dict[int, Spool] = {}
+
+    def of(self, pipeline: Pipeline) -> Iterator[pa.RecordBatch]:
+        """Give the rows of a pipeline; nothing runs before they are asked for."""
+        batches: Iterator[pa.RecordBatch] | None = None
+        tasks: Iterator[ReadTask] = iter(())
+        match pipeline.start:
+            case SourceScan(source=source, pushdowns=pushdowns, task_rows=rows):
+                tasks = source.tasks(pushdowns, task_rows=rows)
+            case SharedRows() as shared:
+                batches = self._opened(self._spool(shared).read())
+            case confluence:
+                batches = self._opened(confluence.run([self.of(one) for one in confluence.inputs]))
+        for step in pipeline.steps:
+            if isinstance(step, WorkStage):
+                step_batches = self._run_stage(step, tasks if batches is None else map(BatchTask, batches))
+            else:
+                step_batches = step.run(read_tasks(tasks) if batches is None else batches)
+            batches = self._opened(step_batches)
+        return read_tasks(tasks) if batches is None else batches
+
+    def _spool(self, shared: SharedRows) -> Spool:
+        if shared.number not in self._spools:
+            self._spools[shared.number] = Spool(self.of(shared.pipeline), shared.readers)
+        return self._spools[shared.number]
+
+    def _opened(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        self._open.append(batches)
+        return batches
+
+    def close(self) -> None:
+        """End all streams, the last ones first: each, for the traceback of a later one keeps the earlier ones alive."""
+        for stream in reversed(self._open):
             close(stream)
+        for spool in self._spools.values():
+            spool.close()
 
 
 def close(batches: Iterator[pa.RecordBatch]) -> None:

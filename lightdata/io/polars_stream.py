@@ -18,6 +18,7 @@ import pyarrow as pa
 from lightdata.errors import ExpressionError
 from lightdata.expr.deferred import in_words
 from lightdata.io.memory import one_batch
+from lightdata.kernels.rebatch import owned
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
 
@@ -38,16 +39,23 @@ class Upstream:
         self._batches = batches
         self._turn = threading.Lock()
         self._is_closed = False
+        self._held: pa.RecordBatch | None = None
         self.error: BaseException | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         while (batch := self._next()) is not None:
             yield batch
 
+    def peek(self) -> pa.RecordBatch | None:
+        """Give the first batch, which is still to come, or ``None`` if there is none."""
+        self._held = self._next()
+        return self._held
+
     def _next(self) -> pa.RecordBatch | None:
         with self._turn:
-            if self._is_closed:
-                return None
+            held, self._held = self._held, None
+            if held is not None or self._is_closed:
+                return held
             try:
                 return next(self._batches, None)
             except BaseException as error:
@@ -66,8 +74,8 @@ def scan_stream(upstream: Upstream, schema: Schema) -> pl.LazyFrame:
     """Hand a stream of batches to Polars; it can be read once."""
 
     def opened(columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None) -> Iterator[pa.RecordBatch]:
-        del columns, predicate, n_rows  # what has been made cannot be unmade; the source cuts it
-        return iter(upstream)
+        del columns, predicate, n_rows  # what has been made cannot be unmade; it is cut away
+        return map(owned, upstream)  # Polars keeps what it sorts or joins, and a batch that stays keeps a worker's slot
 
     return scan_opened(opened, schema)
 

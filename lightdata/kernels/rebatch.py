@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 
 
@@ -42,3 +43,8 @@ def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
         return pa.concat_batches(batches)
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     return pa.concat_tables(tables, promote_options="default").combine_chunks().to_batches()[0]
+
+
+def owned(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Copy a batch into memory of its own: one that is kept would hold a worker's slot for good."""
+    return pa.concat_batches([batch]).take(pa.array(np.arange(batch.num_rows))) if batch.num_rows else batch

@@ -1,122 +1,107 @@
-"""Steps that need all rows, run by Polars' streaming engine in the calling process.
-
-This is the only module that touches Polars' unstable hooks, ``register_io_source`` and ``collect_batches``. The
-source applies columns, predicate and row limit itself, as Polars expects of it: one that ignored ``n_rows`` would
-be read too far.
-"""
+"""A run of relational steps as one Polars query, in the calling process."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain as chained
-from typing import Literal, TypeVar
 
 import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import ExpressionError
-from lightdata.expr.deferred import MARK, in_words
-from lightdata.expr.expression import Expression
-from lightdata.io.memory import one_batch
-from lightdata.types.canonical import canonical
+from lightdata.expr.deferred import in_words
+from lightdata.io.memory import MemorySource
+from lightdata.io.polars_stream import Upstream, collect_stream, scan_opened, scan_stream
+from lightdata.io.source import Pushdowns, Source
+from lightdata.physical.stage import Pipeline
+from lightdata.plan.node import Plan, Scan
+from lightdata.plan.polars_query import apply_step
+from lightdata.plan.words import describe_step
 from lightdata.types.schema import Schema
 
-_T = TypeVar("_T")
+SCAN_ROWS = 65_536
+"""Rows of a batch that is read for Polars alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming(Plan):
+    """Stands in a segment's plan for the rows of a pipeline, which hold the deferred columns that the segment reads."""
+
+    pipeline: Pipeline
+    schema: Schema | None
+    """``None`` where only the first batch tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolarsSegment:
-    """A select, with_columns or filter whose expressions look at more than one row.
+    """Relational steps down to sources that Polars scans itself and pipelines whose batches stream in."""
 
-    The batches that come in hold the deferred columns it reads; none leaves.
-    """
+    plan: Plan
 
-    verb: Literal["select", "with_columns", "filter"]
-    expressions: tuple[Expression, ...]
-    schema: Schema
-    """Of the batches that come in: an aggregate has a row where no batch comes."""
+    @property
+    def inputs(self) -> tuple[Pipeline, ...]:
+        """The pipelines that stream in."""
+        return tuple(step.pipeline for step in self.plan.walk() if isinstance(step, Incoming))
+
+    def run(self, streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+        """Stream all batches through one Polars query."""
+        frames = _Frames(streams)
+        try:
+            query = frames.of(self.plan)
+        except pl.exceptions.PolarsError as error:
+            raise ExpressionError(in_words(str(error))) from error
+        if query is not None:
+            yield from collect_stream(query, frames.upstreams)
 
     def __str__(self) -> str:
-        return f"{self.verb} {', '.join(map(str, self.expressions))} over all rows"
-
-    def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Stream all batches through one Polars query."""
-        first = next(batches, None)
-        if first is None:
-            first = one_batch(pa.Table.from_batches([], schema=self.schema.to_arrow()))
-        exprs = [one.expr for one in self.expressions]
-        upstream = Upstream(chained([first], batches))
-        frame = scan_batches(upstream, first.schema)
-        match self.verb:
-            case "select":
-                query = frame.select(exprs)
-            case "with_columns":
-                query = frame.with_columns(exprs)
-            case "filter":
-                query = frame.filter(*exprs)
-        hidden = [name for name in query.collect_schema() if name.startswith(MARK)]
-        yield from collect_stream(query.drop(hidden), upstream)
+        steps = [describe_step(step) for step in self.plan.walk() if not isinstance(step, Scan | Incoming)]
+        return " < ".join(steps)
 
 
-class Upstream:
-    """A stream of batches that remembers the error it ended with: Polars would only pass on its text."""
+class _Frames:
+    """Translates a plan whose leaves are sources and streams."""
 
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self.error: BaseException | None = None
+    def __init__(self, streams: Sequence[Iterator[pa.RecordBatch]]) -> None:
+        self._streams = iter(streams)
+        self.upstreams: list[Upstream] = []
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from self._batches
-        except GeneratorExit:
-            raise  # Polars stopped first, and knows why
-        except BaseException as error:
-            self.error = error
-            raise
+    def of(self, plan: Plan) -> pl.LazyFrame | None:
+        """Give the frame of a step; ``None`` if a stream of unknown columns has no rows to tell them."""
+        match plan:
+            case Incoming(schema=schema):
+                return self._stream(next(self._streams), schema)
+            case Scan(source=source, pushdowns=pushdowns):
+                return _scan(source, pushdowns)
+        frames = [self.of(step) for step in plan.inputs]
+        known = [frame for frame in frames if frame is not None]
+        return apply_step(plan, known) if len(known) == len(frames) else None
 
-
-def scan_batches(upstream: Upstream, schema: pa.Schema) -> pl.LazyFrame:
-    """Hand a stream of batches to Polars; it can be read once."""
-    polars_schema = dict(pl.from_arrow(pa.Table.from_batches([], schema=schema)).schema)  # type: ignore[union-attr]  # a table gives a frame
-
-    def source(
-        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
-    ) -> Iterator[pl.DataFrame]:
-        left = n_rows
-        for batch in upstream:
-            frame = frame_of(batch)
-            frame = frame if left is None else frame.head(left)
-            left = None if left is None else left - frame.height
-            frame = frame if predicate is None else frame.filter(predicate)
-            # A frame forgets its height with its last column.
-            projected = frame.select(columns) if columns else pl.DataFrame(height=frame.height)
-            yield frame if columns is None else projected
-            if left == 0:
-                return
-
-    return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=polars_schema))
+    def _stream(self, batches: Iterator[pa.RecordBatch], schema: Schema | None) -> pl.LazyFrame | None:
+        upstream = Upstream(batches)
+        self.upstreams.append(upstream)
+        if schema is None:
+            first = upstream.peek()
+            if first is None:
+                return None
+            schema = Schema.of(first)
+        return scan_stream(upstream, schema)
 
 
-def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
-    """Give a batch as a frame of as many rows, even without columns."""
-    return pl.DataFrame(pl.from_arrow(batch)) if batch.num_columns else pl.DataFrame(height=batch.num_rows)
+def _scan(source: Source, pushdowns: Pushdowns) -> pl.LazyFrame:
+    schema = source.schema
+    if schema is None:
+        raise TypeError(f"{source} does not know its columns before it is read")
+    if pushdowns.columns is not None:
+        schema = Schema({name: schema[name] for name in pushdowns.columns})
+    if isinstance(source, MemorySource):
+        frame = pl.DataFrame(pl.from_arrow(source.table)).lazy().select(schema.names)
+        return frame if pushdowns.n_rows is None else frame.head(pushdowns.n_rows)
 
+    def opened(columns: list[str] | None, _: pl.Expr | None, n_rows: int | None) -> Iterator[pa.RecordBatch]:
+        wanted = schema.names if columns is None else [name for name in schema if name in columns]
+        rows = [n for n in (n_rows, pushdowns.n_rows) if n is not None]
+        asked = Pushdowns(columns=tuple(wanted or schema.names[:1]), n_rows=min(rows, default=None))
+        for task in source.tasks(asked, task_rows=SCAN_ROWS):
+            yield from task.read()
 
-def collect_stream(query: pl.LazyFrame, upstream: Upstream) -> Iterator[pa.RecordBatch]:
-    """Run a query in Polars' streaming engine and give its batches in canonical types, in order."""
-    try:
-        for frame in _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True)):
-            if frame.height:
-                yield one_batch(canonical(frame.to_arrow()))
-    except pl.exceptions.PolarsError as error:
-        if upstream.error is not None:
-            raise upstream.error from None
-        raise ExpressionError(in_words(str(error))) from error
-
-
-def _quietly(call: Callable[[], _T]) -> _T:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Polars calls these hooks unstable, which this module exists for
-        return call()
+    return scan_opened(opened, schema)

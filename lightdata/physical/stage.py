@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -71,13 +71,66 @@ class DriverStep(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
-    """A whole query, ready to run."""
+class SourceScan:
+    """Starts a pipeline with the tasks of a source."""
 
     source: Source
     pushdowns: Pushdowns
     task_rows: int
+
+
+class Confluence(Protocol):
+    """Starts a pipeline with the rows of other pipelines, in the calling process."""
+
+    @property
+    def inputs(self) -> tuple[Pipeline, ...]:
+        """The pipelines whose rows it takes."""
+        ...
+
+    def run(self, streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+        """Make one stream of theirs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedRows:
+    """Starts a pipeline with rows that other places of the query read too: they are made once."""
+
+    pipeline: Pipeline
+    number: int
+    """The same wherever the same rows are read."""
+
+    readers: int
+    """Places that read them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A query, or an input of one, ready to run: where its rows come from, then step after step."""
+
+    start: SourceScan | SharedRows | Confluence
     steps: tuple[WorkStage | DriverStep, ...]
+
+    @property
+    def inputs(self) -> tuple[Pipeline, ...]:
+        """The pipelines it reads from."""
+        match self.start:
+            case SourceScan():
+                return ()
+            case SharedRows(pipeline=pipeline):
+                return (pipeline,)
+            case _:
+                return self.start.inputs
+
+    def walk(self) -> Iterator[Pipeline]:
+        """List the pipelines that this one reads from, each once, and itself last."""
+        seen: set[int] = set()
+        for one in self.inputs:
+            for pipeline in one.walk():
+                if id(pipeline) not in seen:
+                    seen.add(id(pipeline))
+                    yield pipeline
+        yield self
 
 
 def in_row_order(

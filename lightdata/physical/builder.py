@@ -1,0 +1,111 @@
+"""A pipeline while it is being lowered, from its start on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from lightdata.physical.driver_steps import Rebatch
+from lightdata.physical.stage import Confluence, DriverStep, Operator, Pipeline, SharedRows, SourceScan, WorkStage
+from lightdata.plan.node import Plan
+from lightdata.types.schema import Schema
+
+TASK_ROWS = 32
+"""Rows of a task of files, images or tensors: enough to make a task's cost small, few enough to share out evenly."""
+
+PLAIN_TASK_ROWS = 4096
+"""Rows of a task of numbers and text that a user's function sees."""
+
+LIGHT_TASK_ROWS = 65_536
+"""Rows of a task that only Arrow and Polars see."""
+
+
+@dataclass(slots=True)
+class Builder:
+    """What has been lowered so far."""
+
+    workers: int
+    start: SourceScan | SharedRows | Confluence | None = None
+    fragment: Plan | None = None
+    """Steps that are not lowered yet: relational ones, and light ones around them, down to where rows come from."""
+
+    is_relational: bool = False
+    """Whether Polars must run the fragment."""
+
+    steps: list[WorkStage | DriverStep] = field(default_factory=list)
+    operators: list[Operator] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    is_heavy: bool = False
+    most_rows: int = LIGHT_TASK_ROWS
+    """Rows of a task of the stage that is being built, at most."""
+
+    least_rows: int = 1
+    batch_rows: int = 1
+    """What the rows of a task must be a multiple of, so that batches never span tasks."""
+
+    rows_are_listed: bool = False
+    """Whether tasks still hold the source's rows one for one, so that cutting the source cuts batches."""
+
+    is_source_cut: bool = True
+    """Whether the stage that is being built gets its tasks from the source, which cuts them as the stage wants."""
+
+    coming_rows: int | None = None
+    """Rows of the batches that the stage before gives, at most; ``None`` where nobody knows."""
+
+    def add(self, operator: Operator, name: str, *, is_heavy: bool = True, most_rows: int = LIGHT_TASK_ROWS) -> None:
+        """Add an operator to the stage."""
+        self.is_heavy |= is_heavy
+        self.most_rows = min(self.most_rows, most_rows)
+        self.operators.append(operator)
+        self.names.append(name)
+
+    def cut(self, *between: DriverStep, max_workers: int | None = None) -> None:
+        """End the stage, and add steps of the calling process after it."""
+        if self.operators:
+            self._end_stage(max_workers)
+        for step in between:
+            self.steps.append(step)
+            self.coming_rows = step.rows if isinstance(step, Rebatch) else self.coming_rows
+            self.is_source_cut = False
+
+    def _end_stage(self, max_workers: int | None) -> None:
+        rows = self.task_rows()
+        if self.is_source_cut and isinstance(self.start, SourceScan):
+            self.start = replace(self.start, task_rows=rows)
+            self.coming_rows = rows
+        elif self.is_heavy and (self.coming_rows is None or not self.least_rows <= self.coming_rows <= rows):
+            self.steps.append(Rebatch(rows=rows))  # shared out evenly among workers
+            self.coming_rows = rows
+        stage = WorkStage(
+            operators=tuple(self.operators),
+            name=" > ".join(self.names),
+            is_heavy=self.is_heavy,
+            max_workers=max_workers,
+        )
+        self.steps.append(stage)
+        self.operators, self.names, self.is_heavy, self.is_source_cut = [], [], False, False
+        self.most_rows, self.least_rows, self.batch_rows = LIGHT_TASK_ROWS, 1, 1
+
+    def task_rows(self) -> int:
+        """Give the rows of a task of the stage that is being built."""
+        return -(-max(self.most_rows, self.least_rows) // self.batch_rows) * self.batch_rows
+
+    def limited(self, workers: int | None) -> int | None:
+        """Give a limit on workers, or ``None`` where it is none."""
+        return workers if workers is not None and workers < self.workers else None
+
+    def pipeline(self) -> Pipeline:
+        """Give what was built."""
+        if self.start is None:
+            raise TypeError("a pipeline must start somewhere")
+        return Pipeline(start=self.start, steps=tuple(self.steps))
+
+
+def rows_of(schema: Schema | None) -> int:
+    """Give the most rows of a task whose rows have these columns."""
+    return TASK_ROWS if schema is None or any(map(_is_large, schema.values())) else LIGHT_TASK_ROWS
+
+
+def _is_large(kind: pa.DataType) -> bool:
+    return pa.types.is_nested(kind) or pa.types.is_large_binary(kind) or isinstance(kind, pa.BaseExtensionType)

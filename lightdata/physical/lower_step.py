@@ -1,0 +1,182 @@
+"""Row-wise steps as operators: one case for each step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from lightdata.expr.deferred import Chain
+from lightdata.inference.device import resolve_device
+from lightdata.physical.builder import LIGHT_TASK_ROWS, PLAIN_TASK_ROWS, TASK_ROWS, Builder, rows_of
+from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
+from lightdata.physical.operators.decode_images import DecodeImagesOperator
+from lightdata.physical.operators.evaluate import EvaluateOperator
+from lightdata.physical.operators.infer import InferOperator
+from lightdata.physical.operators.map_batches import MapBatchesOperator
+from lightdata.physical.operators.map_rows import MapRowsOperator
+from lightdata.physical.operators.project import DropOperator, RenameOperator
+from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.operators.write import WriteOperator
+from lightdata.physical.stage import Operator
+from lightdata.plan.node import (
+    DecodeImages,
+    Drop,
+    Filter,
+    Infer,
+    Limit,
+    MapBatches,
+    MapRows,
+    Plan,
+    ReadFiles,
+    Rename,
+    Select,
+    WithColumns,
+    Write,
+)
+from lightdata.plan.schema import decoded_type, expressions_of, schema_of
+from lightdata.plan.words import describe_step, step_name
+from lightdata.types.operation import AsImage, Attribute
+
+MAX_TASK_ROWS = 1024
+"""Rows above which tasks are not made larger only so that batches fit them."""
+
+
+def is_rowwise(plan: Plan) -> bool:
+    """Whether a step can be done batch by batch; one whose expressions look at all rows cannot."""
+    if not isinstance(plan, Select | WithColumns | Filter) or schema_of(plan.input) is None:
+        return True  # where the columns are not known, each batch tells whether it can be done
+    expressions = expressions_of(plan)[0]
+    rowwise = [one.is_elementwise for one in expressions]
+    apart = all(row or one.is_constant for row, one in zip(rowwise, expressions, strict=True))
+    return apart and (any(rowwise) or isinstance(plan, WithColumns))
+
+
+def lower_step(step: Plan, later: Sequence[Plan], builder: Builder, *, pixels: bool) -> None:
+    """Add a row-wise step to a pipeline; ``later`` are the steps that will see its rows."""
+    name = step_name(step)
+    match step:
+        case ReadFiles(path=path, column=column, filesystem=filesystem, on_error=on_error):
+            reader = ReadFilesOperator(path=path, column=column, filesystem=filesystem, on_error=on_error)
+            builder.add(reader, name, most_rows=TASK_ROWS)
+            builder.rows_are_listed &= on_error != "skip"
+        case DecodeImages():
+            builder.add(_decode(step, later, pixels=pixels), name, most_rows=TASK_ROWS)
+            builder.rows_are_listed &= step.on_error != "skip"
+        case Select() | WithColumns() | Filter():
+            _lower_expressions(step, builder)
+        case Drop(columns=columns):
+            builder.add(DropOperator(columns=columns), name, is_heavy=False)
+        case Rename(names=names):
+            builder.add(RenameOperator(names=names), name, is_heavy=False)
+        case Limit(n=n):
+            builder.cut(LimitRows(n=n))
+        case _:
+            _lower_work(step, builder)
+
+
+def _lower_work(step: Plan, builder: Builder) -> None:
+    name = step_name(step)
+    match step:
+        case MapRows(function=function, kind=kind, schema=schema):
+            mapper = MapRowsOperator(function=function, kind=kind, schema=schema)
+            _lower_limited(mapper, step, builder, step.concurrency, most_rows=PLAIN_TASK_ROWS)
+            builder.rows_are_listed &= kind == "map"
+        case MapBatches():
+            _lower_map_batches(step, builder)
+        case Infer(column=column, model=model):
+            on_gpu = resolve_device(model.device) != "cpu"
+            inferer = InferOperator(column=column, model=model)
+            _lower_limited(inferer, step, builder, 1 if on_gpu else None, most_rows=TASK_ROWS)
+        case Write(sink=sink, directory=directory):
+            if schema_of(step.input) is None and sink.columns() is None:
+                builder.cut(Conform(stage=f"write {sink}"))  # the parts of one table need one schema
+            builder.add(WriteOperator(sink=sink, directory=directory), name, most_rows=rows_of(schema_of(step.input)))
+            builder.least_rows = sink.task_rows
+            builder.rows_are_listed = False
+        case _:
+            raise TypeError(f"no operator for {type(step).__name__}; add a case to {__name__}: {describe_step(step)}")
+
+
+def _lower_limited(
+    operator: Operator, step: Plan, builder: Builder, concurrency: int | None, *, most_rows: int
+) -> None:
+    """Add an operator; where fewer workers may run it than there are, in a stage of its own."""
+    limit = builder.limited(concurrency)
+    if limit is not None:
+        builder.cut()
+    builder.add(operator, step_name(step), most_rows=min(most_rows, rows_of(schema_of(step.inputs[0]))))
+    if limit is not None:
+        builder.cut(max_workers=limit)
+
+
+def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
+    rows = step.batch_rows
+    if rows is not None:
+        fitting = math.lcm(builder.batch_rows, rows)
+        is_apart = bool(builder.operators) and builder.limited(step.concurrency) is not None
+        if builder.rows_are_listed and not builder.steps and not is_apart and fitting <= max(MAX_TASK_ROWS, rows):
+            builder.batch_rows = fitting
+        else:
+            # Pixels cross to the calling process once: the rows of a batch may come from several tasks.
+            builder.cut(Rebatch(rows=-(-TASK_ROWS // rows) * rows))
+            builder.batch_rows = rows
+    operator = MapBatchesOperator(
+        function=step.function,
+        batch_rows=rows,
+        batch_format=step.batch_format,
+        input_columns=step.input_columns,
+        schema=step.schema,
+    )
+    _lower_limited(operator, step, builder, step.concurrency, most_rows=PLAIN_TASK_ROWS)
+    builder.rows_are_listed = False
+
+
+def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) -> None:
+    verb, expressions = _verb(step), expressions_of(step)[0]
+    heavy = any(one.chains for one in expressions)
+    operator = EvaluateOperator(verb=verb, expressions=expressions, is_bound=schema_of(step.input) is not None)
+    builder.add(operator, verb, is_heavy=heavy, most_rows=TASK_ROWS if heavy else LIGHT_TASK_ROWS)
+    builder.rows_are_listed &= verb != "filter"
+
+
+def _verb(step: Select | WithColumns | Filter) -> Literal["select", "with_columns", "filter"]:
+    match step:
+        case Select():
+            return "select"
+        case WithColumns():
+            return "with_columns"
+        case Filter():
+            return "filter"
+
+
+def _decode(step: DecodeImages, later: Sequence[Plan], *, pixels: bool) -> DecodeImagesOperator:
+    return DecodeImagesOperator(
+        column=step.column,
+        output_type=decoded_type(step),
+        mode=step.mode,
+        size=step.size,
+        exif_transpose=step.exif_transpose,
+        on_error=step.on_error,
+        keep_pixels=pixels or any(_reads_pixels(one, step.column) for one in later),
+    )
+
+
+def _reads_pixels(step: Plan, column: str) -> bool:
+    """Whether a step looks at the pixels of a column; one that might is taken to."""
+    match step:
+        case Select(expressions=expressions) | WithColumns(expressions=expressions):
+            return any(_looks(chain, column) for one in expressions for chain in one.chains)
+        case Filter(predicate=predicate):
+            return any(_looks(chain, column) for chain in predicate.chains)
+        case Infer(column=read):
+            return read == column
+        case Write(sink=sink):
+            return sink.columns() is not None
+        case MapRows() | MapBatches():
+            return True
+    return False
+
+
+def _looks(chain: Chain, column: str) -> bool:
+    return column in chain.inputs and not all(isinstance(one, Attribute | AsImage) for one in chain.operations)
