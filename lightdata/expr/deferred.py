@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -91,6 +91,16 @@ class Chain:
     def then(self, operation: Operation) -> Chain:
         """Add an operation."""
         return Chain(self.column, (*self.operations, operation))
+
+    def renamed(self, names: Mapping[str, str]) -> Chain:
+        """Copy it starting at other columns, by a mapping of old to new names."""
+        operations = tuple(
+            replace(step, other=step.other.renamed(names))
+            if isinstance(step, tensor_ops.CosineSimilarity) and isinstance(step.other, Chain)
+            else step
+            for step in self.operations
+        )
+        return Chain(names.get(self.column, self.column), operations)
 
     def type_in(self, schema: dict[str, pa.DataType] | Any) -> pa.DataType:
         """Give the type of the result.

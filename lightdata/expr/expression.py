@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,14 @@ class Expression:
         except pl.exceptions.PolarsError:
             return False  # Polars cannot say what it is made of, so nothing is promised of it
         return separable and any(node.meta.is_column() or node.meta.is_column_selection() for node in nodes)
+
+    def reading(self, names: Mapping[str, str]) -> Expression:
+        """Copy it reading other columns, inside chains too; its result keeps its name."""
+        read = {name: names[name] for name in self.inputs if names.get(name, name) != name}
+        if not read:
+            return self
+        deferred = {chain.name: chain.renamed(read).name for chain in self.chains}
+        return Expression(self.rename_inputs({**read, **deferred}).expr.alias(self.name))
 
     def rename_inputs(self, names: dict[str, str]) -> Expression:
         """Copy it reading other columns."""

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from lightdata.optimize.rewrite import Fired, Rule, rewrite
 from lightdata.optimize.rules.header_only_attributes import header_only_attributes
+from lightdata.optimize.rules.late_pixels import late_pixels
+from lightdata.optimize.rules.late_pixels_in_group_by import late_pixels_in_group_by
+from lightdata.optimize.rules.late_pixels_in_join import late_pixels_in_join
 from lightdata.optimize.rules.push_down_filter import push_down_filter
 from lightdata.optimize.rules.push_down_limit import push_down_limit
 from lightdata.optimize.rules.push_down_projection import push_down_projection
@@ -25,6 +28,8 @@ STAGES = (
     # Filters move first: every later rule then sees the smallest input. A filter on header attributes moves in the same
     # stage, since each move may let another filter pass.
     Stage("filters", (push_down_filter, header_only_attributes)),
+    # Pixels are made after whatever needs all rows; filters have settled, so that nothing is left to move past them.
+    Stage("pixels", (late_pixels, late_pixels_in_join, late_pixels_in_group_by, push_down_filter)),
     # Limits move when filters have settled: a limit never passes a filter, and would only stand in its way.
     Stage("limits", (push_down_limit,)),
     # Columns last: only now is it known where each is read.

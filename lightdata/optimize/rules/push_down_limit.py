@@ -1,55 +1,46 @@
-"""Limit(Step(x)) -> Step(Limit(x)), where Step gives one row for each row; Limit(Scan) -> Scan with n_rows."""
+"""Limit(Step(x)) -> Step(Limit(x)), where Step gives one row for each row; so for slice, sample and shuffle."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from lightdata.plan.node import (
-    DecodeImages,
-    Drop,
-    Infer,
-    Limit,
-    MapRows,
-    Plan,
-    ReadFiles,
-    Rename,
-    Scan,
-    Select,
-    WithColumns,
-)
+from lightdata.plan.effect import keeps_rows
+from lightdata.plan.node import Limit, Plan, Scan
+from lightdata.plan.relational import Concat, RandomShuffle, Sample, Slice
 
 
 def push_down_limit(plan: Plan) -> Plan | None:
-    """Stop at the source instead of throwing rows away.
+    """Stop at the source instead of throwing rows away, and choose and mix rows before anything is made of them.
 
-    Legal only past steps that give exactly one row for each row and treat it by itself; filters, and steps that
-    skip failing rows, are not. A batch function may give any number of rows, so nothing passes it.
+    Legal only past steps that give exactly one row for each row and treat it by itself: which rows are kept depends
+    on their number alone. Filters, and steps that skip failing rows, are not such; a batch function may give any
+    number of rows, so nothing passes it. Of inputs one after another, no more is read of each than is kept of all.
     """
     match plan:
         case Limit(input=Limit(input=before, n=inner), n=n):
             return Limit(input=before, n=min(n, inner))
-        case Limit(input=Scan(source=source, pushdowns=pushdowns) as scan, n=n):
-            rows = n if pushdowns.n_rows is None else min(n, pushdowns.n_rows)
-            pushed = replace(scan, pushdowns=replace(pushdowns, n_rows=rows))
-            if source.rows_are_listed:
-                return pushed  # such a source stops exactly
-            return None if pushdowns.n_rows == rows else replace(plan, input=pushed)
-        case Limit(input=step) if keeps_rows(step):
-            return step.map_inputs(lambda before: replace(plan, input=before))
+        case Limit(input=Scan() as scan, n=n):
+            return _into_scan(plan, scan, n)
+        case Limit(input=Concat(parts=parts) as step, n=n) if any(_most_rows(part, n) > n for part in parts):
+            return replace(plan, input=replace(step, parts=tuple(Limit(input=part, n=n) for part in parts)))
+        case Limit(input=step) | Slice(input=step) | Sample(input=step) | RandomShuffle(input=step) if keeps_rows(step):
+            return step.map_inputs(lambda before: plan.map_inputs(lambda _: before))
     return None
 
 
-def keeps_rows(step: Plan) -> bool:
-    """Whether a step gives exactly one row for each row, made of that row alone."""
-    match step:
-        case ReadFiles(on_error=on_error) | DecodeImages(on_error=on_error):
-            return on_error != "skip"
-        case WithColumns(expressions=expressions):
-            return all(one.is_elementwise or one.is_constant for one in expressions)
-        case Select(expressions=expressions):
-            return all(one.is_elementwise for one in expressions)
-        case MapRows(kind=kind):
-            return kind == "map"
-        case Drop() | Rename() | Infer():
-            return True
-    return False
+def _into_scan(plan: Limit, scan: Scan, n: int) -> Plan | None:
+    rows = n if scan.pushdowns.n_rows is None else min(n, scan.pushdowns.n_rows)
+    pushed = replace(scan, pushdowns=replace(scan.pushdowns, n_rows=rows))
+    if scan.source.rows_are_listed:
+        return pushed  # such a source stops exactly
+    return None if scan.pushdowns.n_rows == rows else replace(plan, input=pushed)
+
+
+def _most_rows(plan: Plan, n: int) -> int:
+    """Bound the rows of a plan that was limited before; more than ``n`` where nothing bounds them."""
+    match plan:
+        case Limit(n=rows):
+            return rows
+        case Scan(pushdowns=pushdowns) if pushdowns.n_rows is not None:
+            return pushdowns.n_rows
+    return _most_rows(plan.inputs[0], n) if keeps_rows(plan) else n + 1

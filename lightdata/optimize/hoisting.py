@@ -1,0 +1,139 @@
+"""Pixel work under a step, taken apart into what can be done after it and what must come before.
+
+Under a step that needs all its rows, the plan is a chain of row-wise steps. Each is either *hoisted*, to be done after
+that step, or *stays* before it. Column choices (drop, select) are hoisted too, since what they leave out is needed by
+hoisted steps: the columns are chosen at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from lightdata.expr.expression import Expression
+from lightdata.plan.effect import columns_made, columns_read, keeps_rows, looks_at_pixels
+from lightdata.plan.node import (
+    DecodeImages,
+    Drop,
+    Filter,
+    Infer,
+    Limit,
+    Plan,
+    ReadFiles,
+    Rename,
+    Select,
+    WithColumns,
+)
+from lightdata.plan.relational import RandomShuffle, Sample, Slice, Sort, WithRowIndex
+from lightdata.plan.schema import schema_of
+
+_PASSED = (Filter, Sort, Limit, Slice, Sample, RandomShuffle, WithRowIndex, WithColumns, Rename)
+"""Steps that leave the values of other columns alone: work below them may be done above them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hoist:
+    """Steps that can be done after another, those that stay before it, and what those start from."""
+
+    after: tuple[Plan, ...]
+    """Hoisted steps, the last first; their inputs mean nothing."""
+
+    before: Plan
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether pixels or files are among what is hoisted."""
+        return any(map(looks_at_pixels, self.after))
+
+
+def hoist(plan: Plan, read: frozenset[str], made: frozenset[str] = frozenset(), *, may_repeat: bool = False) -> Hoist:
+    """Take apart the steps down from ``plan``, for a step above it that reads and makes some columns.
+
+    ``may_repeat`` says that rows may come more than once afterwards, so that costly work stays before.
+    """
+    after: list[Plan] = []
+    stays: list[Plan] = []
+    while True:
+        stay: Plan | None
+        computed, is_choice = _without_choice(plan)
+        if is_choice:
+            stay = computed
+        elif _may_rise(plan, read, made, may_repeat=may_repeat):
+            after.append(plan)
+            stay = None
+        elif isinstance(plan, _PASSED):
+            stay = plan
+        else:
+            return Hoist(tuple(after), applied(stays, plan))
+        if stay is not None:
+            stays.append(stay)
+            read |= columns_read(stay) or frozenset()
+            made |= columns_made(stay) or frozenset()
+        plan = plan.inputs[0]
+
+
+def _without_choice(plan: Plan) -> tuple[WithColumns | None, bool]:
+    """Take a step that chooses columns as what it computes, if anything; second, whether it is such a step."""
+    match plan:
+        case Drop():
+            return None, True
+        case Select(input=before, expressions=expressions) if keeps_rows(plan) and not looks_at_pixels(plan):
+            computed = tuple(one for one in expressions if not _is_kept(one))
+            return (WithColumns(input=before, expressions=computed) if computed else None), True
+    return None, False
+
+
+def _is_kept(expression: Expression) -> bool:
+    return expression.source == expression.name and not expression.chains
+
+
+def _may_rise(step: Plan, read: frozenset[str], made: frozenset[str], *, may_repeat: bool) -> bool:
+    """Whether a step can come after those that read and make these columns."""
+    match step:
+        case ReadFiles() | DecodeImages():
+            is_work = keeps_rows(step)
+        case WithColumns():
+            is_work = keeps_rows(step) and looks_at_pixels(step)
+        case Infer():
+            is_work = not may_repeat
+        case _:
+            return False
+    makes, reads = columns_made(step), columns_read(step)
+    if not is_work or makes is None or reads is None:
+        return False
+    return not makes & read and not (makes | reads) & made
+
+
+def applied(steps: Sequence[Plan], plan: Plan) -> Plan:
+    """Do steps, of which the last comes first, after ``plan``."""
+    for step in reversed(steps):
+        before = plan
+        plan = step.map_inputs(lambda _, before=before: before)  # type: ignore[misc]  # bound at once
+    return plan
+
+
+def renamed(step: Plan, names: dict[str, str]) -> Plan:
+    """Copy a hoisted step for columns of other names."""
+
+    def new(name: str) -> str:
+        return names.get(name, name)
+
+    match step:
+        case ReadFiles(path=path, column=column):
+            return replace(step, path=new(path), column=new(column))
+        case DecodeImages(column=column):
+            return replace(step, column=new(column))
+        case WithColumns(expressions=expressions):
+            moved = (Expression(one.reading(names).expr.alias(new(one.name))) for one in expressions)
+            return replace(step, expressions=tuple(moved))
+    raise TypeError(f"no names for {type(step).__name__}; add a case to {__name__}")
+
+
+def chosen(plan: Plan, names: Sequence[str]) -> Plan:
+    """Choose columns, in this order; does nothing where they are all there are."""
+    schema = schema_of(plan)
+    if schema is not None and schema.names == list(names):
+        return plan
+    return Select(input=plan, expressions=tuple(Expression(pl.col(name)) for name in names))
