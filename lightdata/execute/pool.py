@@ -78,7 +78,7 @@ class PoolExecutor:
         return self._run_stage(stage, tasks, Context(tally=self._log.stage(stage.name)))
 
     def _run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask], context: Context) -> Iterator[pa.RecordBatch]:
-        here = islice(tasks, self._inline_tasks if stage.is_heavy else None)
+        here = islice(tasks, self._inline_tasks if stage.is_heavy else None)  # None: all of them
         yield from run_here(stage, here, context, self._log)
         first, second = next(tasks, None), next(tasks, None)
         if first is None:

@@ -134,7 +134,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def leased(count: int, tally: Tally) -> Iterator[list[Worker]]:
+def leased(count: int, tally: Tally | None = None) -> Iterator[list[Worker]]:
     """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards.
 
     What they do is added to ``tally``, until the last of them has come to rest.
@@ -147,7 +147,7 @@ def leased(count: int, tally: Tally) -> Iterator[list[Worker]]:
         while len(mine) < count:
             mine.append(Worker(arena_bytes))
         for worker in mine:
-            worker.tally = tally
+            worker.tally = tally or Tally()
         yield mine
     except KeyboardInterrupt:  # it may have cut a message in two
         for worker in mine:
