@@ -314,3 +314,17 @@ def test_stages_are_told_in_the_order_of_the_plan(photos):
     assert len(names) == 2
     assert "read_files" in names[0]
     assert "with_columns" in names[1]
+
+
+def test_the_branches_of_a_query_are_stages_of_one_run(photos):
+    """Joined, stacked and sorted datasets count what all their branches did."""
+    data = ld.read_images(photos, include_paths=True).with_columns(w=ld.col("image").image.width()).select("path", "w")
+    both = data.join(data.limit(7), on="path", suffix="_again")
+    assert len(both.collect()) == 7
+    assert (both.stats().files_opened, len(both.stats().stages)) == (47, 2)
+    stacked = data.limit(3).union(data.limit(5))
+    stacked.collect()
+    assert (stacked.stats().rows, stacked.stats().files_opened) == (8, 8)
+    ordered = data.sort("w").limit(2)
+    ordered.collect()
+    assert (ordered.stats().rows, ordered.stats().headers_read) == (2, 40)
