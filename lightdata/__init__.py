@@ -19,6 +19,7 @@ from lightdata.errors import (
     ExpressionError,
     LightdataError,
     ModelError,
+    NotRunError,
     OutputExistsError,
     PlanError,
     ReadError,
@@ -42,6 +43,7 @@ from lightdata.read import (
     read_parquet,
     read_tfrecords,
 )
+from lightdata.report.stats import Stats
 from lightdata.types.declare import image_type, tensor_type
 from lightdata.types.registry import register as _register_types
 from lightdata.types.schema import Schema
@@ -61,6 +63,7 @@ __all__ = [
     "ExpressionError",
     "LightdataError",
     "ModelError",
+    "NotRunError",
     "OutputExistsError",
     "Partitioning",
     "PlanError",
@@ -68,6 +71,7 @@ __all__ = [
     "RowError",
     "Schema",
     "SchemaError",
+    "Stats",
     "WorkerDiedError",
     "WriteResult",
     "col",

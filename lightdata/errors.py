@@ -15,6 +15,7 @@
     │   └── EncodeError              (ValueError)   its value cannot be written in this format
     ├── DeviceError                  (RuntimeError) the device that was asked for cannot be used
     ├── OutputExistsError            (FileExistsError) writing would replace files
+    ├── NotRunError                  (RuntimeError) what only a run can tell was asked before there was one
     └── ExecutionError               (RuntimeError) a run failed for no fault of a row
         └── WorkerDiedError          a worker process ended while it held work
 
@@ -127,6 +128,10 @@ class DeviceError(LightdataError, RuntimeError):
 
 class OutputExistsError(LightdataError, FileExistsError):
     """Writing would replace files that exist."""
+
+
+class NotRunError(LightdataError, RuntimeError):
+    """What only a run can tell was asked before there was one."""
 
 
 class ExecutionError(LightdataError, RuntimeError):

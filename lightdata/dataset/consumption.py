@@ -13,7 +13,7 @@ from lightdata.dataset.batches import cut_batches, prefetched, to_torch
 from lightdata.dataset.combining import Combining
 from lightdata.dataset.run import explain, run
 from lightdata.dataset.verbs import checked_format
-from lightdata.errors import ArgumentError
+from lightdata.errors import ArgumentError, NotRunError
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
 from lightdata.kernels.columns import cast_column
@@ -23,6 +23,8 @@ from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Drop, Limit, Plan, Scan
 from lightdata.plan.schema import schema_of
 from lightdata.report.preview import preview_row
+from lightdata.report.run_log import RunLog
+from lightdata.report.stats import Stats
 from lightdata.types.schema import Schema
 
 if TYPE_CHECKING:
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 
 class Consumption(Combining):
     """A query that can be run."""
+
+    _log: RunLog | None = None
+    """Of the latest run."""
+
+    _asker: Consumption | None = None
+    """The dataset that made this one to run it in its stead."""
 
     def schema(self) -> Schema:
         """Tell the names and types of the columns.
@@ -45,7 +53,7 @@ class Consumption(Combining):
         known = schema_of(self._plan)
         if known is not None:
             return known
-        first = next(run(Limit(input=self._plan, n=1), verb="schema"), None)
+        first = next(self._run(Limit(input=self._plan, n=1), verb="schema"), None)
         return Schema({}) if first is None else Schema.of(first)
 
     @property
@@ -67,7 +75,7 @@ class Consumption(Combining):
         >>> ld.range(100).take(2)
         [{'id': 0}, {'id': 1}]
         """
-        return list(self.limit(n).iter_rows())
+        return list(self._in_my_stead(self.limit(n)).iter_rows())
 
     def take_all(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Give all rows as dicts.
@@ -96,7 +104,8 @@ class Consumption(Combining):
         ArgumentError
             If there are no rows.
         """
-        batches = self.limit(batch_size).iter_batches(batch_size=batch_size, batch_format=batch_format)
+        limited = self._in_my_stead(self.limit(batch_size))
+        batches = limited.iter_batches(batch_size=batch_size, batch_format=batch_format)
         batch = next(iter(batches), None)
         if batch is None:
             raise ArgumentError("take_batch: the dataset has no rows")
@@ -120,11 +129,11 @@ class Consumption(Combining):
         >>> ld.range(7).filter(ld.col("id") > 4).count()
         2
         """
-        return sum(batch.num_rows for batch in run(_without_columns(self._plan), verb="count"))
+        return sum(batch.num_rows for batch in self._run(_without_columns(self._plan), verb="count"))
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
         """Stream rows as dicts, images and tensors as NumPy arrays."""
-        for batch in run(self._plan, verb="rows", pixels=True):
+        for batch in self._run(self._plan, verb="rows", pixels=True):
             yield from (dict(row) for row in iter_rows(batch))
 
     def iter_batches(
@@ -162,7 +171,7 @@ class Consumption(Combining):
         form = checked_format(batch_format)
         shuffle = None if local_shuffle_buffer_size is None else (local_shuffle_buffer_size, local_shuffle_seed)
         cut = cut_batches(
-            run(self._plan, verb="rows", pixels=form in ("numpy", "pandas")),
+            self._run(self._plan, verb="rows", pixels=form in ("numpy", "pandas")),
             batch_size,
             shuffle,
             drop_last=drop_last,
@@ -198,20 +207,62 @@ class Consumption(Combining):
 
     def to_arrow(self) -> pa.Table:
         """Run the query and give an Arrow table; images and tensors stay as they are stored."""
-        batches = [owned(batch) for batch in run(self._plan, verb="collect")]
+        batches = [owned(batch) for batch in self._run(self._plan, verb="collect")]
         if batches:
             return one_table(batches)
-        known = schema_of(self._plan)
-        return (known if known is not None else Schema({})).empty_table()
+        return self._empty_table()
 
     def to_pandas(self) -> Any:
         """Run the query and give a pandas frame, with one array in each cell of an image or tensor column."""
-        batches = list(run(self._plan, verb="collect", pixels=True))
-        return to_pandas(one_table(batches) if batches else self.schema().empty_table())
+        batches = list(self._run(self._plan, verb="collect", pixels=True))
+        return to_pandas(one_table(batches) if batches else self._empty_table())
 
     def materialize(self) -> Self:
         """Run the query and give a dataset of its rows, held in memory."""
         return type(self)(Scan(source=MemorySource(self.to_arrow())))
+
+    def stats(self) -> Stats:
+        """Tell what the latest run of this dataset did, or has done so far: files, bytes, images, rows and seconds.
+
+        A run is begun by any verb that needs rows, such as :meth:`take`, :meth:`count` or writing.
+
+        >>> import lightdata as ld
+        >>> data = ld.range(1000)
+        >>> data.take(3)
+        [{'id': 0}, {'id': 1}, {'id': 2}]
+        >>> data.stats().rows
+        3
+
+        Raises
+        ------
+        NotRunError
+            If nothing was run yet.
+        """
+        if self._log is None:
+            raise NotRunError(
+                "stats: this dataset has not run yet; run it first with take(), count(), collect() or another verb "
+                "that needs rows. Lazy verbs such as select() give other datasets, with runs of their own"
+            )
+        return self._log.stats()
+
+    def _run(self, plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBatch]:
+        """Run a plan in the name of this dataset; the run begins when the first batch is asked for."""
+        log = RunLog()
+        asker: Consumption = self if self._asker is None else self._asker
+        asker._log = log
+        try:
+            yield from run(plan, verb=verb, log=log, pixels=pixels)
+        finally:
+            log.end()
+
+    def _in_my_stead(self, derived: Self) -> Self:
+        """Let a dataset that is only made to be run at once tell of its runs here."""
+        derived._asker = self if self._asker is None else self._asker
+        return derived
+
+    def _empty_table(self) -> pa.Table:
+        known = schema_of(self._plan)
+        return (known if known is not None else Schema({})).empty_table()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self.iter_rows()

@@ -19,14 +19,14 @@ from lightdata.physical.stage import Pipeline, SharedRows, SourceScan, WorkStage
 from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Limit, Plan, Scan, Write
 from lightdata.plan.verify import verify
-from lightdata.report.events import FailureLog
 from lightdata.report.progress import with_progress
+from lightdata.report.run_log import RunLog
 
 _INLINE_TASKS = 4
 """Tasks that a query for a few rows runs in the calling process before it asks workers: it mostly ends sooner."""
 
 
-def run(plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBatch]:
+def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator[pa.RecordBatch]:
     """Stream the rows of a plan, in order.
 
     Parameters
@@ -34,27 +34,31 @@ def run(plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBat
     plan : Plan
     verb : str
         What the progress line calls the work.
+    log : RunLog
+        What is told what happens.
     pixels : bool
         Decode image columns where the work is done, for a consumer that asks for pixels.
     """
     verify(plan)
     if config().optimize:
         plan, _ = optimize(plan)
-    failures = FailureLog()
     workers = config().workers if config().workers == 0 else worker_count()
     pipeline = lower(plan, workers=workers or 1, pixels=pixels)
-    executor: Executor = InlineExecutor(failures)
+    executor: Executor = InlineExecutor(log)
     if workers:
-        executor = PoolExecutor(
-            workers=workers, failures=failures, inline_tasks=_INLINE_TASKS if wants_few_rows(plan) else 0
-        )
+        executor = PoolExecutor(workers=workers, log=log, inline_tasks=_INLINE_TASKS if wants_few_rows(plan) else 0)
     batches = executor.run(pipeline)
+    rows = rows_written if isinstance(plan, Write) else len
+
+    def counted(batch: pa.RecordBatch) -> pa.RecordBatch:
+        log.rows += rows(batch)
+        return batch
+
     try:
-        rows = rows_written if isinstance(plan, Write) else len
-        yield from with_progress(batches, verb=verb, total=lambda: rows_coming(pipeline), rows=rows)
+        yield from with_progress(map(counted, batches), verb=verb, total=lambda: rows_coming(pipeline), rows=rows)
     finally:
         close(batches)
-        failures.tell()
+        log.tell()
 
 
 def rows_coming(pipeline: Pipeline) -> int | None:

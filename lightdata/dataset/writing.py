@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from lightdata.dataset.consumption import Consumption
-from lightdata.dataset.run import run
 from lightdata.io.commit import WriteMode, WriteResult, check_target, commit, staging_in
 from lightdata.io.images import ImageSink, check_template
 from lightdata.io.part_sinks import NumpySink, ParquetSink
@@ -87,6 +86,6 @@ class Writing(Consumption):
         with staging_in(target) as staging:
             files: list[StagedFile] = []
             plan = Write(input=self._plan, sink=sink, directory=str(staging.absolute()))
-            for batch in run(plan, verb=f"write {sink}"):
+            for batch in self._run(plan, verb=f"write {sink}"):
                 files.extend(StagedFile(**row) for row in batch.to_pylist())
             return commit(target, sink, files, mode=mode)

@@ -14,6 +14,9 @@ from lightdata.physical.stage import Pipeline, SharedRows, SourceScan, WorkStage
 
 RunStage = Callable[[WorkStage, Iterator[ReadTask]], Iterator[pa.RecordBatch]]
 
+SCAN = WorkStage(operators=(), name="scan", is_heavy=False)
+"""Rows as their source has them."""
+
 
 class Executor(Protocol):
     """Runs a pipeline and streams its output.
@@ -59,9 +62,12 @@ class _Streams:
             if isinstance(step, WorkStage):
                 step_batches = self._run_stage(step, tasks if batches is None else map(BatchTask, batches))
             else:
-                step_batches = step.run(read_tasks(tasks) if batches is None else batches)
+                step_batches = step.run(self._scanned(tasks) if batches is None else batches)
             batches = self._opened(step_batches)
-        return read_tasks(tasks) if batches is None else batches
+        return self._scanned(tasks) if batches is None else batches
+
+    def _scanned(self, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
+        return self._opened(self._run_stage(SCAN, tasks))
 
     def _spool(self, shared: SharedRows) -> Spool:
         if shared.number not in self._spools:
@@ -84,9 +90,3 @@ def close(batches: Iterator[pa.RecordBatch]) -> None:
     """Close a stream of batches that can be closed: a generator ends what runs behind it."""
     if hasattr(batches, "close"):
         batches.close()
-
-
-def read_tasks(tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
-    """Read tasks where they are, one after another."""
-    for task in tasks:
-        yield from task.read()

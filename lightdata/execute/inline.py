@@ -9,23 +9,27 @@ import pyarrow as pa
 from lightdata.execute.executor import run_steps
 from lightdata.io.source import ReadTask
 from lightdata.physical.stage import Context, Pipeline, WorkStage
-from lightdata.report.events import FailureLog
+from lightdata.report.run_log import RunLog
 
 
 class InlineExecutor:
     """One task after another, in the calling process."""
 
-    def __init__(self, failures: FailureLog | None = None) -> None:
-        self._failures = failures or FailureLog()
+    def __init__(self, log: RunLog | None = None) -> None:
+        self._log = log or RunLog()
 
     def run(self, pipeline: Pipeline, /) -> Iterator[pa.RecordBatch]:
         """Stream the pipeline's batches."""
         return run_steps(pipeline, self.run_stage)
 
     def run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
-        """Work off tasks, keeping what the stage builds from task to task."""
-        context = Context()
-        for task in tasks:
-            yield from stage.run(task, context)
-            self._failures.add(context.failures)
-            context.failures.clear()
+        """Work off tasks here."""
+        return run_here(stage, tasks, Context(tally=self._log.stage(stage.name)), self._log)
+
+
+def run_here(stage: WorkStage, tasks: Iterator[ReadTask], context: Context, log: RunLog) -> Iterator[pa.RecordBatch]:
+    """Work off tasks in the calling process, keeping what the stage builds from task to task."""
+    for task in tasks:
+        yield from stage.run(task, context)
+        log.add_failures(context.failures)
+        context.failures.clear()

@@ -9,6 +9,7 @@ How a worker is used. Code that disagrees with this is wrong.
              always go on.
   Cancel     Answered by Cancelled, after the batch in hand; tasks that were sent are forgotten.
   Listening  A worker takes messages at any time, so the calling process never waits for it to do so.
+  Tally      Done, Failed and Cancelled tell what the worker did since the last of them, or since its stage came.
   Leaving    The worker ends when its pipe closes, whatever became of the calling process and whatever it is doing.
 """
 
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 from lightdata.config import Config
 from lightdata.errors import RowError
+from lightdata.kernels.tally import Tally
 
 
 class StageMessage(NamedTuple):
@@ -75,6 +77,7 @@ class DoneMessage(NamedTuple):
 
     number: int
     failures: list[RowError]
+    tally: Tally
 
 
 class FailedMessage(NamedTuple):
@@ -83,7 +86,10 @@ class FailedMessage(NamedTuple):
     number: int
     error: bytes
     traceback: str
+    tally: Tally
 
 
 class CancelledMessage(NamedTuple):
     """The worker has nothing left to do."""
+
+    tally: Tally

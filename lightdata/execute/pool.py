@@ -17,7 +17,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -28,7 +28,7 @@ from lightdata.config import config
 from lightdata.errors import ExecutionError, RowError, WorkerDiedError
 from lightdata.execute.arena import read_stream
 from lightdata.execute.executor import run_steps
-from lightdata.execute.inline import InlineExecutor
+from lightdata.execute.inline import run_here
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
@@ -42,7 +42,7 @@ from lightdata.io.memory import BatchTask
 from lightdata.io.source import ReadTask
 from lightdata.physical.operators.read_files import ReadFilesOperator
 from lightdata.physical.stage import Context, Pipeline, WorkStage
-from lightdata.report.events import FailureLog
+from lightdata.report.run_log import RunLog
 
 _QUEUED = 2
 """Tasks a worker holds: the one it works on, and the next, so that it never waits for the calling process."""
@@ -64,9 +64,9 @@ class RemoteTraceback(Exception):  # noqa: N818 - shown as the cause of the user
 class PoolExecutor:
     """Stages run in worker processes; steps between them in the calling process."""
 
-    def __init__(self, *, workers: int, failures: FailureLog | None = None, inline_tasks: int = 0) -> None:
+    def __init__(self, *, workers: int, log: RunLog | None = None, inline_tasks: int = 0) -> None:
         self._workers = workers
-        self._failures = failures or FailureLog()
+        self._log = log or RunLog()
         self._inline_tasks = inline_tasks
 
     def run(self, pipeline: Pipeline, /) -> Iterator[pa.RecordBatch]:
@@ -75,26 +75,21 @@ class PoolExecutor:
 
     def run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
         """Work off tasks: the first few here, where a query that wants few rows ends before a worker has started."""
-        if not stage.is_heavy:
-            yield from InlineExecutor(self._failures).run_stage(stage, tasks)
-            return
-        context = Context()
-        for _ in range(self._inline_tasks):
-            if (task := next(tasks, None)) is None:
-                return
-            yield from stage.run(task, context)
-            self._failures.add(context.failures)
-            context.failures.clear()
+        return self._run_stage(stage, tasks, Context(tally=self._log.stage(stage.name)))
+
+    def _run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask], context: Context) -> Iterator[pa.RecordBatch]:
+        here = islice(tasks, self._inline_tasks if stage.is_heavy else None)  # None: all of them
+        yield from run_here(stage, here, context, self._log)
         first, second = next(tasks, None), next(tasks, None)
         if first is None:
             return
         if second is None and is_small(stage, first):
-            yield from InlineExecutor(self._failures).run_stage(stage, iter([first]))
+            yield from run_here(stage, iter([first]), context, self._log)
             return
         count = min(self._workers, stage.max_workers or self._workers)
         rest = chain([first] if second is None else [first, second], tasks)
-        with leased(count) as workers:
-            yield from _StageRun(stage, rest, workers, self._failures).batches()
+        with leased(count, context.tally) as workers:
+            yield from _StageRun(stage, rest, workers, self._log).batches()
 
 
 @dataclass(slots=True)
@@ -116,12 +111,12 @@ class _StageRun:
         stage: WorkStage,
         tasks: Iterator[ReadTask],
         workers: list[Worker],
-        failures: FailureLog,
+        log: RunLog,
     ) -> None:
         self._stage = stage
         self._tasks = tasks
         self._workers = workers
-        self._failures = failures
+        self._log = log
         self._order: deque[_TaskState] = deque()
         self._by_number: dict[int, _TaskState] = {}
         self._exhausted = False
@@ -156,7 +151,7 @@ class _StageRun:
             elif head.error is not None:
                 raise head.error
             elif head.is_done:
-                self._failures.add(head.failures)  # in row order, whichever worker was first
+                self._log.add_failures(head.failures)  # in row order, whichever worker was first
                 self._order.popleft()
                 del self._by_number[head.number]
             else:

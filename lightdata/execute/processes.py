@@ -17,8 +17,16 @@ from typing import Any
 
 from lightdata.config import config
 from lightdata.execute.arena import ArenaView
-from lightdata.execute.message import BatchMessage, CancelledMessage, CancelMessage, ReadyMessage
+from lightdata.execute.message import (
+    BatchMessage,
+    CancelledMessage,
+    CancelMessage,
+    DoneMessage,
+    FailedMessage,
+    ReadyMessage,
+)
 from lightdata.execute.worker import main
+from lightdata.kernels.tally import Tally
 
 _STOP_S = 1.0
 
@@ -58,6 +66,9 @@ class Worker:
         self.is_ready = False
         self.tasks: deque[int] = deque()
         """Numbers of the tasks it holds."""
+
+        self.tally = Tally()
+        """Where what it says it did is added."""
         _everyone.add(self)
 
     def receive(self) -> Any:
@@ -73,6 +84,8 @@ class Worker:
             self.is_ready = True
             if message.sends_arena:
                 self.view = ArenaView(recv_handle(self.connection))
+        if isinstance(message, DoneMessage | FailedMessage | CancelledMessage):
+            self.tally.add(message.tally)
         return message
 
     def send(self, message: Any) -> None:
@@ -121,8 +134,11 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def leased(count: int) -> Iterator[list[Worker]]:
-    """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards."""
+def leased(count: int, tally: Tally | None = None) -> Iterator[list[Worker]]:
+    """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards.
+
+    What they do is added to ``tally``, until the last of them has come to rest.
+    """
     with _lock:
         mine = [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
         _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
@@ -130,6 +146,8 @@ def leased(count: int) -> Iterator[list[Worker]]:
     try:
         while len(mine) < count:
             mine.append(Worker(arena_bytes))
+        for worker in mine:
+            worker.tally = tally or Tally()
         yield mine
     except KeyboardInterrupt:  # it may have cut a message in two
         for worker in mine:

@@ -91,17 +91,18 @@ class _Worker:
         while True:
             while not self.tasks or not self.inbox.empty():
                 if self._receive():
-                    self._say(CancelledMessage())
+                    self._say(CancelledMessage(self.context.tally.take()))
             task = self.tasks.popleft()
             try:
                 self._work_off(task)
             except _Cancelled:
-                self._say(CancelledMessage())
+                self._say(CancelledMessage(self.context.tally.take()))
             except _GoneError:
                 raise
             except BaseException as error:  # noqa: BLE001 - sys.exit in a user's function is an error like any other
                 self.context.failures.clear()
-                self._say(FailedMessage(task.number, portable(error), users_traceback(error)))
+                done = self.context.tally.take()
+                self._say(FailedMessage(task.number, portable(error), users_traceback(error), done))
             _flush()
 
     def _listen(self) -> None:
@@ -123,7 +124,7 @@ class _Worker:
             raise self.obstacle or RuntimeError("a task came before its stage")
         for batch in self.stage.run(pickle.loads(message.task), self.context):  # noqa: S301 - from the calling process
             self._send(message.number, batch)
-        self._say(DoneMessage(message.number, list(self.context.failures)))
+        self._say(DoneMessage(message.number, list(self.context.failures), self.context.tally.take()))
         self.context.failures.clear()
 
     def _send(self, number: int, batch: pa.RecordBatch) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lightdata.errors import DecodeError, ModelError
 from lightdata.inference.model import Model
 from lightdata.kernels.columns import column_of
+from lightdata.kernels.tally import tally
 from lightdata.kernels.tensor import to_tensor
 from lightdata.types.operation import ToTensor
 from lightdata.types.plain_array import plain_array
@@ -35,6 +36,8 @@ def run_rows(model: Model, session: Any, rows: list[NDArray[Any] | None]) -> lis
         if model.input.shape[0] is not None:  # a graph of a fixed number of rows takes no fewer
             pixels = np.concatenate([pixels, np.repeat(pixels[-1:], model.input.shape[0] - len(pixels), axis=0)])
         outputs = session.run(names, {model.input.name: prepare(model, pixels)})
+        tally("model_calls")
+        tally("model_rows", len(numbers))
         for place, number in enumerate(numbers):
             results[number] = [output[place] for output in outputs]
     return results

@@ -21,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pyarrow import fs as arrow_fs
 
 from lightdata.errors import ArgumentError, LightdataError, ReadError
+from lightdata.kernels.tally import tally
 
 FileSystem = Any
 """An fsspec or pyarrow filesystem (both untyped), or ``None`` to go by the path."""
@@ -149,11 +150,13 @@ def read_file(path: str, filesystem: FileSystem = None) -> bytes:
     """
     location = locate(path, filesystem)
     try:
-        if location.remote is not None:
-            return bytes(location.remote.cat_file(location.path))
-        return _read_local(location.path)
+        local = location.remote is None
+        content = _read_local(location.path) if local else bytes(location.remote.cat_file(location.path))
     except Exception as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
+    tally("files_opened")
+    tally("bytes_read", len(content))
+    return content
 
 
 def read_head(path: str, length: int, filesystem: FileSystem = None) -> tuple[bytes, int]:

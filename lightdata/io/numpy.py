@@ -17,6 +17,7 @@ from lightdata.errors import ArgumentError, DecodeError, SchemaError
 from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files
 from lightdata.io.location import locate, read_error, read_file, read_head
 from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.kernels.tally import tally
 from lightdata.types.schema import Schema
 from lightdata.types.tensor import fixed_tensor_type, fixed_tensors
 
@@ -191,7 +192,10 @@ class NumpyTask:
     def _values(self) -> Any:
         location = locate(self.path, self.filesystem)
         if location.remote is None:
-            return np.load(location.path, mmap_mode="r", allow_pickle=False)
+            values = np.load(location.path, mmap_mode="r", allow_pickle=False)
+            tally("files_opened")
+            tally("bytes_read", values[self.start : self.stop].nbytes)
+            return values
         return np.load(io.BytesIO(read_file(self.path, self.filesystem)), allow_pickle=False)
 
 

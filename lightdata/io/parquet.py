@@ -15,6 +15,7 @@ from lightdata.errors import DecodeError, LightdataError, SchemaError
 from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files
 from lightdata.io.location import locate, read_error, regular_size
 from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
 
@@ -147,7 +148,10 @@ class ParquetTask:
             If the file is damaged, or a column holds what its type does not allow.
         """
         with _opened(self.path, self.filesystem) as file:
-            left = file.metadata.row_group(self.row_group).num_rows
+            group = file.metadata.row_group(self.row_group)
+            left = group.num_rows
+            tally("files_opened")
+            tally("bytes_read", _stored_bytes(group, self.stored))
             # One thread: the workers are many already.
             batches = file.iter_batches(
                 self.batch_rows, row_groups=[self.row_group], columns=list(self.stored), use_threads=False
@@ -163,6 +167,16 @@ class ParquetTask:
         for name in batch.schema.names:
             columns[name] = _checked_column(batch.column(name), schema.field(name), self.path)
         return pa.RecordBatch.from_pydict(columns).select(list(self.columns))
+
+
+def _stored_bytes(group: Any, names: tuple[str, ...]) -> int:
+    """Add up the bytes of some columns of a row group, those of their fields included; each is read whole."""
+    leaves = [group.column(number) for number in range(group.num_columns)]
+    return sum(
+        leaf.total_compressed_size
+        for leaf in leaves
+        if leaf.path_in_schema in names or leaf.path_in_schema.startswith(tuple(f"{name}." for name in names))
+    )
 
 
 def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:

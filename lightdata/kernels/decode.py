@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightdata.kernels.header import decode_errors, open_image, orientation_of, stored_mode
+from lightdata.kernels.tally import tally
 from lightdata.types.image import RAW, EncodedImage, Payload, raw_pixels
 
 try:
@@ -55,6 +56,7 @@ def decode_file(data: Payload, mode: str | None = None, *, upright: bool = True)
     with decode_errors():
         image = open_image(data)
         image.load()
+        tally("images_decoded")
         turn = _UPRIGHT.get(orientation_of(image))  # asked after loading, which turns TIFF files upright
         image = convert(image, mode or stored_mode(image))
         return image.transpose(turn) if upright and turn is not None else image
@@ -71,6 +73,7 @@ def decode_jpeg(data: Payload, mode: str) -> NDArray[np.uint8] | None:
         pixels = simplejpeg.decode_jpeg(data, _JPEG_COLORSPACES[colorspace, mode], strict=True)
     except ValueError:
         return None
+    tally("images_decoded")
     return np.squeeze(pixels, axis=2) if pixels.shape[2] == 1 else pixels
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from lightdata.errors import ArgumentError, EncodeError
+from lightdata.kernels.tally import tally
 
 
 class Codec(NamedTuple):
@@ -78,4 +79,5 @@ def encode_image(image: Image.Image, codec: Codec, options: Mapping[str, Any] | 
         image.save(out, format=codec.name, **(options or {}))
     except Exception as error:
         raise EncodeError(f"{codec.name}: {error}") from error
+    tally("images_encoded")
     return out.getvalue()

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lightdata.config import config
 from lightdata.errors import DecodeError
+from lightdata.kernels.tally import tally
 from lightdata.types.image import EncodedImage, Payload
 from lightdata.types.image_spec import MODES
 
@@ -38,9 +39,18 @@ def stored_mode(image: Image.Image) -> str:
     return _STORED_AS.get(image.mode, "RGB")
 
 
+def exif_of(image: Image.Image) -> Image.Exif:
+    """Read the EXIF of an opened image; Pillow decodes a whole PNG to look for it behind the pixels."""
+    before = getattr(image, "tile", None)  # what is left to decode
+    exif = image.getexif()
+    if before and not getattr(image, "tile", None):
+        tally("images_decoded")
+    return exif
+
+
 def orientation_of(image: Image.Image) -> int:
     """Read the EXIF orientation; 1 where there is none or it makes no sense."""
-    value = image.getexif().get(ORIENTATION, 1)
+    value = exif_of(image).get(ORIENTATION, 1)
     return value if value in range(1, 9) else 1
 
 
@@ -79,6 +89,7 @@ def read_header(data: Payload) -> EncodedImage:
         may_turn = png_has_exif(data) if image.format == "PNG" else image.format != "TIFF"
         if may_turn and orientation_of(image) >= 5:  # noqa: PLR2004 - 5 to 8 are the quarter turns
             height, width = width, height
+        tally("headers_read")
         return EncodedImage(data, (image.format or "").lower(), stored_mode(image), height, width)
 
 
@@ -103,7 +114,7 @@ def count_frames(data: Payload) -> int:
 def exif_tag(data: Payload, tag: int) -> str | None:
     """Read one EXIF tag as text; ``None`` where the file does not have it."""
     with decode_errors():
-        exif = open_image(data).getexif()
+        exif = exif_of(open_image(data))
         value = exif.get(tag, exif.get_ifd(0x8769).get(tag))
         return None if value is None else str(value)
 

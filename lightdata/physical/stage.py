@@ -11,6 +11,7 @@ import pyarrow as pa
 from lightdata.errors import RowError
 from lightdata.expr.deferred import MARK
 from lightdata.io.source import Pushdowns, ReadTask, Source
+from lightdata.kernels.tally import Tally, tallied
 
 URI = f"{MARK}uri"
 """A hidden column that names each row's file, so that errors can; it never leaves its stage."""
@@ -25,6 +26,9 @@ class Context:
 
     failures: list[RowError] = field(default_factory=list)
     """Rows of the current task that failed and were let go."""
+
+    tally: Tally = field(default_factory=Tally)
+    """What the stage has done here."""
 
     def resource(self, key: Any, build: Any) -> Any:
         """Give what an operator built before, or build it."""
@@ -55,10 +59,12 @@ class WorkStage:
 
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
         """Read a task and pass it through all operators."""
+        context.tally.tasks += 1
         batches = task.read()
         for operator in self.operators:
             batches = operator.run(batches, context)
-        for batch in batches:
+        for batch in tallied(batches, context.tally):
+            context.tally.rows += batch.num_rows
             yield without_hidden(batch)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import lightdata as ld
 from lightdata.errors import DecodeError
-from lightdata.report.events import FailureLog
 from lightdata.report.preview import preview_row, preview_value
+from lightdata.report.run_log import RunLog
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_a_row_is_one_line():
 
 def test_failures_are_told_once_with_examples(caplog):
     """Many failed rows are one warning with their number and the first three."""
-    log = FailureLog()
-    log.add(DecodeError("broken", uri=f"{n}.jpg") for n in range(10))
+    log = RunLog()
+    log.add_failures(DecodeError("broken", uri=f"{n}.jpg") for n in range(10))
     with caplog.at_level(logging.WARNING, "lightdata"):
         log.tell()
     (record,) = caplog.records

@@ -1,0 +1,105 @@
+"""What work is done, counted where it happens and added up for whoever asked for it.
+
+Code that opens, decodes or encodes says so with :func:`tally`, once it has succeeded. That is added to the tally of
+the work in hand, which :func:`tallied` names for as long as it makes an item, and only in its own thread: stages that
+take turns, and queries of other threads, never see each other's work. Where nobody counts, nothing is added.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from time import perf_counter_ns
+from typing import Literal, TypeVar
+
+_T = TypeVar("_T")
+
+Event = Literal[
+    "files_opened", "bytes_read", "headers_read", "images_decoded", "images_encoded", "model_calls", "model_rows"
+]
+"""What code below the engine counts; the fields of :class:`Tally` say what each is."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How much was done of each kind of work."""
+
+    files_opened: int = 0
+    """Times a file was opened for its rows. A Parquet file is opened once for each row group; footers and headers
+    that only say how rows fall into tasks are not counted, nor is listing."""
+
+    bytes_read: int = 0
+    """Bytes of these files: whole files, the columns that were asked for of Parquet, the rows of ``.npy``."""
+
+    headers_read: int = 0
+    """Headers that told an image's size and mode."""
+
+    images_decoded: int = 0
+    """Times pixels were made of an encoded image."""
+
+    images_encoded: int = 0
+    """Times an encoded image was made of pixels."""
+
+    model_calls: int = 0
+    model_rows: int = 0
+    """Images that models were run on."""
+
+    tasks: int = 0
+    """Tasks begun."""
+
+    rows: int = 0
+    """Rows that came out."""
+
+    nanoseconds: int = 0
+    """Time spent on all of it, waiting for nobody else."""
+
+    def add(self, other: Tally) -> None:
+        """Add what another has counted."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+    def take(self) -> Tally:
+        """Give what was counted so far, and begin anew."""
+        taken = Tally()
+        taken.add(self)
+        for one in fields(self):
+            setattr(self, one.name, 0)
+        return taken
+
+
+class _Work(threading.local):
+    tally: Tally | None = None
+
+
+_work = _Work()
+"""The work in hand of each thread."""
+
+
+def tally(event: Event, times: int = 1) -> None:
+    """Count something that was done.
+
+    >>> counts = Tally()
+    >>> for _ in tallied((tally("headers_read") for _ in range(3)), counts):
+    ...     tally("headers_read")  # the consumer's own is nobody's business
+    >>> counts.headers_read
+    3
+    """
+    if (current := _work.tally) is not None:
+        setattr(current, event, getattr(current, event) + times)
+
+
+def tallied(items: Iterator[_T], counts: Tally) -> Iterator[_T]:
+    """Pass items on, and add to ``counts`` what is done to make them and the time it takes."""
+    while True:
+        outer, _work.tally = _work.tally, counts
+        started = perf_counter_ns()
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        finally:
+            counts.nanoseconds += perf_counter_ns() - started
+            _work.tally = outer
+        yield item
+        del item  # while the next is made, nobody needs it

@@ -1,0 +1,118 @@
+"""What a run did, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from lightdata.kernels.tally import Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStats:
+    """What one stage of a run did."""
+
+    name: str
+    """Its steps, in words."""
+
+    tasks: int
+    """Tasks begun."""
+
+    rows: int
+    """Rows that left it; of a stage that writes, one for each file."""
+
+    seconds: float
+    """Time spent in it, that of all workers added up."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {_many(self.tasks, 'task')}, {_many(self.rows, 'row')}, {self.seconds:.2f} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Stats:
+    """What a run did, or has done so far; a worker's part is known when its task ends.
+
+    What a user's function does by itself, and what is read only to plan the run (listings, Parquet footers, headers
+    of ``.npy`` files), is not counted. Workers run ahead of the consumer, and that work counts too.
+    """
+
+    is_finished: bool
+    """Whether the run has ended: all rows were taken, it was closed early, or it failed."""
+
+    seconds: float
+    """From the first row that was asked for to the end of the run, the consumer's own time included."""
+
+    rows: int
+    """Rows that came out of the query, or were written by it."""
+
+    files_opened: int
+    """Times a file was opened for its rows: once for each row group of Parquet, each task of ``.npy``."""
+
+    bytes_read: int
+    """Bytes of these files: of Parquet the columns that were asked for, as they are stored, of ``.npy`` the rows."""
+
+    headers_read: int
+    """Headers that told an image's size and mode."""
+
+    images_decoded: int
+    """Times pixels were made of an encoded image."""
+
+    images_encoded: int
+    """Times an encoded image was made of pixels."""
+
+    model_calls: int
+    """Times a model was run."""
+
+    model_rows: int
+    """Images that models were run on."""
+
+    stages: tuple[StageStats, ...]
+    """What was run in tasks, in the order of the plan."""
+
+    @classmethod
+    def of(cls, stages: Sequence[tuple[str, Tally]], *, rows: int, seconds: float, is_finished: bool) -> Self:
+        """Add up the tallies of all stages."""
+        total = Tally()
+        for _, tally in stages:
+            total.add(tally)
+        return cls(
+            is_finished=is_finished,
+            seconds=seconds,
+            rows=rows,
+            files_opened=total.files_opened,
+            bytes_read=total.bytes_read,
+            headers_read=total.headers_read,
+            images_decoded=total.images_decoded,
+            images_encoded=total.images_encoded,
+            model_calls=total.model_calls,
+            model_rows=total.model_rows,
+            stages=tuple(
+                StageStats(name=name, tasks=one.tasks, rows=one.rows, seconds=one.nanoseconds / 1e9)
+                for name, one in stages
+            ),
+        )
+
+    def __repr__(self) -> str:
+        so_far = "" if self.is_finished else " so far"
+        work = [
+            f"{_many(self.files_opened, 'file')} opened, {_bytes(self.bytes_read)} read" if self.files_opened else "",
+            f"{_many(self.headers_read, 'header')} read" if self.headers_read else "",
+            f"{_many(self.images_decoded, 'image')} decoded" if self.images_decoded else "",
+            f"{_many(self.images_encoded, 'image')} encoded" if self.images_encoded else "",
+            f"{_many(self.model_rows, 'image')} in {_many(self.model_calls, 'model call')}" if self.model_calls else "",
+        ]
+        lines = [f"{_many(self.rows, 'row')} in {self.seconds:.2f} s{so_far}", ", ".join(filter(None, work))]
+        lines += [f"stage {number} {stage}" for number, stage in enumerate(self.stages, start=1)]
+        return "\n".join(filter(None, lines))
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return _many(count, "byte")
