@@ -18,6 +18,7 @@ from lightdata.physical.polars_segment import PolarsSegment
 from lightdata.physical.stage import Pipeline, SharedRows, SourceScan, WorkStage
 from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Limit, Plan, Scan, Write
+from lightdata.plan.seed import with_seeds
 from lightdata.plan.verify import verify
 from lightdata.report.progress import with_progress
 from lightdata.report.run_log import RunLog
@@ -40,6 +41,7 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
         Decode image columns where the work is done, for a consumer that asks for pixels.
     """
     verify(plan)
+    plan = with_seeds(plan)
     if config().optimize:
         plan, _ = optimize(plan)
     workers = config().workers if config().workers == 0 else worker_count()

@@ -126,9 +126,13 @@ def renamed(step: Plan, names: dict[str, str]) -> Plan:
         case DecodeImages(column=column):
             return replace(step, column=new(column))
         case WithColumns(expressions=expressions):
-            moved = (Expression(one.reading(names).expr.alias(new(one.name))) for one in expressions)
-            return replace(step, expressions=tuple(moved))
+            return replace(step, expressions=tuple(named(one.reading(names), new(one.name)) for one in expressions))
     raise TypeError(f"no names for {type(step).__name__}; add a case to {__name__}")
+
+
+def named(expression: Expression, name: str) -> Expression:
+    """Give the result of an expression a name."""
+    return expression if expression.name == name else Expression(expression.expr.alias(name))
 
 
 def chosen(plan: Plan, names: Sequence[str]) -> Plan:

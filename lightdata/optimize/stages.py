@@ -10,9 +10,11 @@ from lightdata.optimize.rules.header_only_attributes import header_only_attribut
 from lightdata.optimize.rules.late_pixels import late_pixels
 from lightdata.optimize.rules.late_pixels_in_group_by import late_pixels_in_group_by
 from lightdata.optimize.rules.late_pixels_in_join import late_pixels_in_join
+from lightdata.optimize.rules.narrow_shared_rows import narrow_shared_rows
 from lightdata.optimize.rules.push_down_filter import push_down_filter
 from lightdata.optimize.rules.push_down_limit import push_down_limit
 from lightdata.optimize.rules.push_down_projection import push_down_projection
+from lightdata.optimize.rules.share_common_plans import share_common_plans
 from lightdata.plan.node import Plan
 from lightdata.plan.verify import verify
 
@@ -25,15 +27,19 @@ class Stage(NamedTuple):
 
 
 STAGES = (
+    # What several places read is found first: later, each place has been changed in its own way.
+    Stage("shared rows", (share_common_plans,)),
     # Filters move first: every later rule then sees the smallest input. A filter on header attributes moves in the same
     # stage, since each move may let another filter pass.
     Stage("filters", (push_down_filter, header_only_attributes)),
+    # What nobody reads is gone before pixels are moved: they would be moved for nobody.
+    Stage("columns", (push_down_projection, narrow_shared_rows)),
     # Pixels are made after whatever needs all rows; filters have settled, so that nothing is left to move past them.
-    Stage("pixels", (late_pixels, late_pixels_in_join, late_pixels_in_group_by, push_down_filter)),
+    Stage("pixels", (late_pixels, late_pixels_in_join, late_pixels_in_group_by)),
     # Limits move when filters have settled: a limit never passes a filter, and would only stand in its way.
     Stage("limits", (push_down_limit,)),
-    # Columns last: only now is it known where each is read.
-    Stage("columns", (push_down_projection,)),
+    # Columns once more: steps that moved read them elsewhere.
+    Stage("columns again", (push_down_projection, narrow_shared_rows)),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import pyarrow as pa
 
@@ -21,6 +22,26 @@ LIGHT_TASK_ROWS = 65_536
 """Rows of a task that only Arrow and Polars see."""
 
 
+class Work(Enum):
+    """What a stage spends its time on; it decides how many rows a task has."""
+
+    PIXELS = "files, images and tensors"
+    FUNCTION = "a user's function on numbers and text"
+    WRITING = "writing numbers and text"
+    LIGHT = "Arrow and Polars alone"
+
+
+def rows_for(work: Work) -> int:
+    """Give the rows of a task."""
+    match work:
+        case Work.PIXELS:
+            return TASK_ROWS
+        case Work.FUNCTION:
+            return PLAIN_TASK_ROWS
+        case Work.WRITING | Work.LIGHT:
+            return LIGHT_TASK_ROWS
+
+
 @dataclass(slots=True)
 class Builder:
     """What has been lowered so far."""
@@ -37,7 +58,7 @@ class Builder:
     operators: list[Operator] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     is_heavy: bool = False
-    most_rows: int = LIGHT_TASK_ROWS
+    most_rows: int = field(default_factory=lambda: LIGHT_TASK_ROWS)
     """Rows of a task of the stage that is being built, at most."""
 
     least_rows: int = 1
@@ -53,10 +74,10 @@ class Builder:
     coming_rows: int | None = None
     """Rows of the batches that the stage before gives, at most; ``None`` where nobody knows."""
 
-    def add(self, operator: Operator, name: str, *, is_heavy: bool = True, most_rows: int = LIGHT_TASK_ROWS) -> None:
-        """Add an operator to the stage."""
-        self.is_heavy |= is_heavy
-        self.most_rows = min(self.most_rows, most_rows)
+    def add(self, operator: Operator, name: str, work: Work, *, columns: Work = Work.LIGHT) -> None:
+        """Add an operator to the stage; ``columns`` says what the rows that it gets are made of."""
+        self.is_heavy |= work is not Work.LIGHT
+        self.most_rows = min(self.most_rows, rows_for(work), rows_for(columns))
         self.operators.append(operator)
         self.names.append(name)
 
@@ -91,6 +112,11 @@ class Builder:
         """Give the rows of a task of the stage that is being built."""
         return -(-max(self.most_rows, self.least_rows) // self.batch_rows) * self.batch_rows
 
+    def rebatch(self, rows: int) -> None:
+        """End the stage, and cut the stream every few ``rows``: the rows of a batch may come from several tasks."""
+        self.cut(Rebatch(rows=-(-TASK_ROWS // rows) * rows))
+        self.batch_rows = rows
+
     def limited(self, workers: int | None) -> int | None:
         """Give a limit on workers, or ``None`` where it is none."""
         return workers if workers is not None and workers < self.workers else None
@@ -102,9 +128,9 @@ class Builder:
         return Pipeline(start=self.start, steps=tuple(self.steps))
 
 
-def rows_of(schema: Schema | None) -> int:
-    """Give the most rows of a task whose rows have these columns."""
-    return TASK_ROWS if schema is None or any(map(_is_large, schema.values())) else LIGHT_TASK_ROWS
+def work_of(schema: Schema | None) -> Work:
+    """Tell what rows of these columns are made of."""
+    return Work.PIXELS if schema is None or any(map(_is_large, schema.values())) else Work.LIGHT
 
 
 def _is_large(kind: pa.DataType) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lightdata.expr.deferred import Chain
 from lightdata.io.memory import MemorySource
-from lightdata.physical.builder import LIGHT_TASK_ROWS, TASK_ROWS, Builder, rows_of
+from lightdata.physical.builder import Builder, Work, rows_for, work_of
 from lightdata.physical.confluence import ConcatStreams, ZipStreams
 from lightdata.physical.driver_steps import Conform
 from lightdata.physical.lower_step import is_rowwise, lower_step
@@ -41,7 +41,7 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False) -> Pipeline:
         builder.is_relational = True  # nothing but Polars needs to see these rows
     _commit(builder)
     if pixels and (schema is None or any(isinstance(kind, ImageType) for kind in schema.values())):
-        builder.add(ToPixelsOperator(), "decode", most_rows=TASK_ROWS)
+        builder.add(ToPixelsOperator(), "decode", Work.PIXELS)
     builder.cut(Conform(stage="result", schema=schema))
     return builder.pipeline()
 
@@ -85,10 +85,10 @@ class _Lowering:
         return builder
 
     def _from_source(self, scan: Scan) -> Builder:
-        start = SourceScan(source=scan.source, pushdowns=scan.pushdowns, task_rows=LIGHT_TASK_ROWS)
+        start = SourceScan(source=scan.source, pushdowns=scan.pushdowns, task_rows=rows_for(Work.LIGHT))
         builder = Builder(workers=self.workers, start=start, rows_are_listed=scan.source.rows_are_listed)
         schema = scan.source.schema
-        builder.most_rows = rows_of(schema)
+        builder.most_rows = rows_for(work_of(schema))
         builder.fragment = None if schema is None else scan
         return builder
 
@@ -109,7 +109,7 @@ class _Lowering:
         builder = self.lowered(part, later)
         _commit(builder)
         if chains:
-            builder.add(ComputeChainsOperator(chains=tuple(chains)), "compute", most_rows=TASK_ROWS)
+            builder.add(ComputeChainsOperator(chains=tuple(chains)), "compute", Work.PIXELS)
             builder.cut()
         else:
             builder.cut(Conform(stage=step_name(later[0]), schema=schema_of(part)))

@@ -8,8 +8,8 @@ from typing import Literal
 
 from lightdata.expr.deferred import Chain
 from lightdata.inference.device import resolve_device
-from lightdata.physical.builder import LIGHT_TASK_ROWS, PLAIN_TASK_ROWS, TASK_ROWS, Builder, rows_of
-from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
+from lightdata.physical.builder import Builder, Work, work_of
+from lightdata.physical.driver_steps import Conform, LimitRows
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
 from lightdata.physical.operators.evaluate import EvaluateOperator
 from lightdata.physical.operators.infer import InferOperator
@@ -58,17 +58,17 @@ def lower_step(step: Plan, later: Sequence[Plan], builder: Builder, *, pixels: b
     match step:
         case ReadFiles(path=path, column=column, filesystem=filesystem, on_error=on_error):
             reader = ReadFilesOperator(path=path, column=column, filesystem=filesystem, on_error=on_error)
-            builder.add(reader, name, most_rows=TASK_ROWS)
+            builder.add(reader, name, Work.PIXELS)
             builder.rows_are_listed &= on_error != "skip"
         case DecodeImages():
-            builder.add(_decode(step, later, pixels=pixels), name, most_rows=TASK_ROWS)
+            builder.add(_decode(step, later, pixels=pixels), name, Work.PIXELS)
             builder.rows_are_listed &= step.on_error != "skip"
         case Select() | WithColumns() | Filter():
             _lower_expressions(step, builder)
         case Drop(columns=columns):
-            builder.add(DropOperator(columns=columns), name, is_heavy=False)
+            builder.add(DropOperator(columns=columns), name, Work.LIGHT)
         case Rename(names=names):
-            builder.add(RenameOperator(names=names), name, is_heavy=False)
+            builder.add(RenameOperator(names=names), name, Work.LIGHT)
         case Limit(n=n):
             builder.cut(LimitRows(n=n))
         case _:
@@ -80,32 +80,31 @@ def _lower_work(step: Plan, builder: Builder) -> None:
     match step:
         case MapRows(function=function, kind=kind, schema=schema):
             mapper = MapRowsOperator(function=function, kind=kind, schema=schema)
-            _lower_limited(mapper, step, builder, step.concurrency, most_rows=PLAIN_TASK_ROWS)
+            _lower_limited(mapper, step, builder, step.concurrency, Work.FUNCTION)
             builder.rows_are_listed &= kind == "map"
         case MapBatches():
             _lower_map_batches(step, builder)
         case Infer(column=column, model=model):
             on_gpu = resolve_device(model.device) != "cpu"
             inferer = InferOperator(column=column, model=model)
-            _lower_limited(inferer, step, builder, 1 if on_gpu else None, most_rows=TASK_ROWS)
+            _lower_limited(inferer, step, builder, 1 if on_gpu else None, Work.PIXELS)
         case Write(sink=sink, directory=directory):
             if schema_of(step.input) is None and sink.columns() is None:
                 builder.cut(Conform(stage=f"write {sink}"))  # the parts of one table need one schema
-            builder.add(WriteOperator(sink=sink, directory=directory), name, most_rows=rows_of(schema_of(step.input)))
+            writer = WriteOperator(sink=sink, directory=directory)
+            builder.add(writer, name, Work.WRITING, columns=work_of(schema_of(step.input)))
             builder.least_rows = sink.task_rows
             builder.rows_are_listed = False
         case _:
             raise TypeError(f"no operator for {type(step).__name__}; add a case to {__name__}: {describe_step(step)}")
 
 
-def _lower_limited(
-    operator: Operator, step: Plan, builder: Builder, concurrency: int | None, *, most_rows: int
-) -> None:
+def _lower_limited(operator: Operator, step: Plan, builder: Builder, concurrency: int | None, work: Work) -> None:
     """Add an operator; where fewer workers may run it than there are, in a stage of its own."""
     limit = builder.limited(concurrency)
     if limit is not None:
         builder.cut()
-    builder.add(operator, step_name(step), most_rows=min(most_rows, rows_of(schema_of(step.inputs[0]))))
+    builder.add(operator, step_name(step), work, columns=work_of(schema_of(step.inputs[0])))
     if limit is not None:
         builder.cut(max_workers=limit)
 
@@ -118,9 +117,7 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
         if builder.rows_are_listed and not builder.steps and not is_apart and fitting <= max(MAX_TASK_ROWS, rows):
             builder.batch_rows = fitting
         else:
-            # Pixels cross to the calling process once: the rows of a batch may come from several tasks.
-            builder.cut(Rebatch(rows=-(-TASK_ROWS // rows) * rows))
-            builder.batch_rows = rows
+            builder.rebatch(rows)  # pixels cross to the calling process once
     operator = MapBatchesOperator(
         function=step.function,
         batch_rows=rows,
@@ -128,7 +125,7 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
         input_columns=step.input_columns,
         schema=step.schema,
     )
-    _lower_limited(operator, step, builder, step.concurrency, most_rows=PLAIN_TASK_ROWS)
+    _lower_limited(operator, step, builder, step.concurrency, Work.FUNCTION)
     builder.rows_are_listed = False
 
 
@@ -136,7 +133,7 @@ def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) ->
     verb, expressions = _verb(step), expressions_of(step)[0]
     heavy = any(one.chains for one in expressions)
     operator = EvaluateOperator(verb=verb, expressions=expressions, is_bound=schema_of(step.input) is not None)
-    builder.add(operator, verb, is_heavy=heavy, most_rows=TASK_ROWS if heavy else LIGHT_TASK_ROWS)
+    builder.add(operator, verb, Work.PIXELS if heavy else Work.LIGHT)
     builder.rows_are_listed &= verb != "filter"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import lightdata as ld
 from lightdata.errors import ArgumentError, SchemaError
-from lightdata.physical import lower
+from lightdata.physical import builder
 from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
 from lightdata.plan.schema import schema_of
 from lightdata.types.schema import Schema
@@ -16,7 +16,7 @@ from lightdata.types.schema import Schema
 @pytest.fixture(autouse=True)
 def _small_tasks(monkeypatch):
     for name in ("TASK_ROWS", "PLAIN_TASK_ROWS", "LIGHT_TASK_ROWS"):
-        monkeypatch.setattr(lower, name, 2)
+        monkeypatch.setattr(builder, name, 2)
     before = ld.config()
     ld.config(workers=0, progress=False)
     yield

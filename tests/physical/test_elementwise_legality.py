@@ -5,7 +5,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import lightdata as ld
-from lightdata.physical import lower
+from lightdata.physical import builder
 
 FRAME = pl.DataFrame(
     {
@@ -21,7 +21,7 @@ A, B, G, L = (pl.col(name) for name in "abgl")
 @pytest.fixture(params=[1, 3, 5, 100])
 def dataset(request, monkeypatch):
     for name in ("TASK_ROWS", "PLAIN_TASK_ROWS", "LIGHT_TASK_ROWS"):
-        monkeypatch.setattr(lower, name, request.param)
+        monkeypatch.setattr(builder, name, request.param)
     before = ld.config()
     ld.config(workers=0, progress=False)
     yield ld.from_polars(FRAME)

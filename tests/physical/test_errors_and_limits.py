@@ -8,7 +8,7 @@ from PIL import Image
 
 import lightdata as ld
 from lightdata.io.memory import MemorySource
-from lightdata.physical import lower
+from lightdata.physical import builder
 from lightdata.plan.node import DecodeImages, ReadFiles, Scan
 
 IMAGE = pl.col("image").image
@@ -24,7 +24,7 @@ def _inline(request):
 
 @pytest.fixture(params=[1, 2, 32])
 def task_rows(request, monkeypatch):
-    monkeypatch.setattr(lower, "TASK_ROWS", request.param)
+    monkeypatch.setattr(builder, "TASK_ROWS", request.param)
     return request.param
 
 
@@ -86,7 +86,7 @@ def test_skip_drops_rows(table):
 
 def test_raise_names_the_file(table, monkeypatch):
     """The first row that fails ends the run, with its file in the message."""
-    monkeypatch.setattr(lower, "TASK_ROWS", 1)
+    monkeypatch.setattr(builder, "TASK_ROWS", 1)
     with pytest.raises(ld.DecodeError, match=r"1\.png"):
         images(table, "raise").take_all()
     with pytest.raises(ld.ReadError, match=r"3\.png"):
@@ -95,7 +95,7 @@ def test_raise_names_the_file(table, monkeypatch):
 
 def test_a_limit_is_not_hurt_by_what_comes_after(table, monkeypatch):
     """An image after the limit is never touched, however many other steps there are."""
-    monkeypatch.setattr(lower, "TASK_ROWS", 1)  # as written, the limit only stops whole tasks
+    monkeypatch.setattr(builder, "TASK_ROWS", 1)  # as written, the limit only stops whole tasks
     ds = images(table, "raise")
     assert numbers(ds.limit(1)) == [0]
     assert numbers(ds.with_columns(IMAGE.resize(2, 2), w=IMAGE.width()).limit(1)) == [0]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import lightdata as ld
-from lightdata.physical import lower
+from lightdata.physical import builder
 
 IMAGE = pl.col("image").image
 
@@ -14,7 +14,7 @@ IMAGE = pl.col("image").image
 @pytest.fixture(autouse=True, params=[True, False], ids=["optimized", "as written"])
 def _inline(request, monkeypatch):
     for name in ("TASK_ROWS", "PLAIN_TASK_ROWS", "LIGHT_TASK_ROWS"):
-        monkeypatch.setattr(lower, name, 2)
+        monkeypatch.setattr(builder, name, 2)
     before = ld.config()
     ld.config(workers=0, progress=False, optimize=request.param)
     yield

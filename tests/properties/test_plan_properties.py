@@ -16,7 +16,7 @@ from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor
 from lightdata.io.memory import MemorySource
 from lightdata.optimize.stages import optimize
-from lightdata.physical import lower as lowering
+from lightdata.physical import builder
 from lightdata.physical.lower import lower
 from lightdata.plan.node import DecodeImages, Scan
 from lightdata.plan.schema import schema_of
@@ -152,7 +152,7 @@ def rows_of(plan, task_rows=None):
     verify(plan)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("TASK_ROWS", "PLAIN_TASK_ROWS", "LIGHT_TASK_ROWS") if task_rows else ():
-            patch.setattr(lowering, name, task_rows)
+            patch.setattr(builder, name, task_rows)
         pipeline = lower(plan, workers=1)
     batches = list(InlineExecutor().run(pipeline))
     return [row for batch in batches for row in batch.to_pylist()]
@@ -233,7 +233,7 @@ def check_images(data, verbs, on_error, task_rows):
     for optimized, cut in ((True, task_rows), (False, 32)):
         ld.config(optimize=optimized)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lowering, "TASK_ROWS", cut)
+            patch.setattr(builder, "TASK_ROWS", cut)
             found = query.select("n", "image").take_all()
             counted = query.count()
             widths = query.select(w=IMAGE.width()).collect()["w"].to_list()
@@ -305,7 +305,7 @@ def test_workers_change_nothing(data, image_verbs, verbs, on_error):
 def check_pool(plan):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("TASK_ROWS", "PLAIN_TASK_ROWS", "LIGHT_TASK_ROWS"):
-            patch.setattr(lowering, name, 1)
+            patch.setattr(builder, name, 1)
         pipeline = lower(optimize(plan)[0], workers=2)
     inline = [row for batch in InlineExecutor().run(pipeline) for row in batch.to_pylist()]
     pool = [row for batch in PoolExecutor(workers=2).run(pipeline) for row in batch.to_pylist()]

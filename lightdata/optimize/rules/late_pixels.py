@@ -15,9 +15,11 @@ def late_pixels(plan: Plan) -> Plan | None:
     Legal only if the step looks at nothing that is made later, and leaves the columns alone that this is made from;
     work that skips failing rows stays before it. The columns of the result, and their order, do not change.
     """
-    schema = schema_of(plan)
+    schema = schema_of(plan) if _needs_all_rows(plan) else None
+    if schema is None:
+        return None
     read, made = columns_read(plan), columns_made(plan)
-    if schema is None or read is None or made is None or not _needs_all_rows(plan):
+    if read is None or made is None:
         return None
     below = plan.inputs[0]
     taken = hoist(below, read, made)

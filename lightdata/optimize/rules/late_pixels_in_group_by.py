@@ -47,7 +47,7 @@ def _reading(plan: GroupBy, column: str, read: frozenset[str]) -> tuple[list[Pla
 
 def _late(plan: GroupBy, place: int, decodes: list[Plan], reader: ReadFiles, before: Plan) -> Plan:
     agg = plan.aggs[place]
-    picked = Expression(agg.reading({reader.column: reader.path}).expr.alias(agg.name))
+    picked = agg.reading({reader.column: reader.path})
     grouped = replace(plan, input=before, aggs=(*plan.aggs[:place], picked, *plan.aggs[place + 1 :]))
     late = [replace(one, column=agg.name) for one in decodes if isinstance(one, DecodeImages)]
     # The path stands where the image will be, and is replaced by it.

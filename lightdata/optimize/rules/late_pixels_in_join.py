@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from lightdata.expr.expression import Expression
-from lightdata.optimize.hoisting import Hoist, applied, chosen, hoist, renamed
+from lightdata.optimize.hoisting import Hoist, applied, chosen, hoist, named, renamed
 from lightdata.plan.effect import columns_made, columns_read
 from lightdata.plan.node import Plan, Select, WithColumns
 from lightdata.plan.relational import Join, JoinAsof
@@ -96,8 +96,8 @@ class _Side:
         keys = {name: visible.get(name, name) for name in self._keys}
         started = {name: _fresh(name, taken) for name in before if name in read and name not in visible}
         pairs = dict.fromkeys([*visible.items(), *keys.items(), *started.items()])
-        exprs = [Expression(pl.col(name).alias(new)) for name, new in pairs]
-        is_same = [name for name, _ in pairs] == before.names and all(name == new for name, new in pairs)
+        exprs = [named(Expression(pl.col(name)), new) for name, new in pairs]
+        is_same = {name for name, _ in pairs} == before.keys() and all(name == new for name, new in pairs)
         plan = self.hoisted.before if is_same else Select(input=self.hoisted.before, expressions=tuple(exprs))
         names = {**{name: self._names.get(name, name) for name in made}, **visible, **started}
         return _Carried(plan, tuple(renamed(step, names) for step in self.hoisted.after), keys)

@@ -62,16 +62,10 @@ def test_it_passes_steps_it_does_not_read(verb):
         (lambda ds: ds.with_columns(x=pl.col("n") + 1), pl.col("x") > 2),
         (lambda ds: ds.with_columns(pl.col("image").image.resize(2, 2)), pl.col("image").image.width() > 2),
         (lambda ds: ds.with_columns(image=pl.col("n")), pl.col("image") > 2),
-        (lambda ds: ds.rename({"n": "m"}), pl.col("m") > 1),
-        (lambda ds: ds.rename({"n": "path", "path": "n"}), pl.col("path") > 1),
-        (lambda ds: ds.rename({"image": "n", "n": "image"}), pl.col("n").image.width() > 1),
         (lambda ds: ds.with_columns(x=pl.col("n").cum_sum()), pl.col("n") > 1),
         (lambda ds: ds.with_columns(x=pl.col("n").max()), pl.col("n") > 1),
         (lambda ds: ds.with_columns(x=pl.int_range(pl.len())), pl.col("n") > 1),
-        (lambda ds: ds.drop("image"), pl.col("n") == pl.col("n").max()),
-        (lambda ds: ds.drop("image"), pl.lit(value=True)),
         (lambda ds: ds.limit(1), pl.col("n") > 1),
-        (lambda ds: ds.select("n"), pl.col("n").shift(1) > 1),
         (lambda ds: ds.map(lambda row: row), pl.col("n") > 1),
         (lambda ds: ds.map(lambda row: row, schema={"n": int}), pl.col("n") > 1),
         (lambda ds: ds.map_batches(same), pl.col("n") > 1),
@@ -129,3 +123,84 @@ def test_a_filter_reads_the_image_of_its_own_step(tmp_path):
         assert ld.read_images(tmp_path).filter(width == 9).with_columns(pl.col("image").image.resize(6, 6)).count() == 1
         swapped = ds.with_columns(other=pl.col("image").image.resize(2, 2)).rename({"other": "image", "image": "other"})
         assert swapped.filter(width == 2).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "predicate", "below"),
+    [
+        (lambda ds: ds.rename({"n": "m"}), pl.col("m") > 1, "n"),
+        (lambda ds: ds.rename({"n": "path", "path": "n"}), pl.col("path") > 1, "n"),
+        (lambda ds: ds.rename({"image": "n", "n": "image"}), pl.col("n").image.width() > 1, "image"),
+        (lambda ds: ds.select(m="n"), pl.col("m") > 1, "n"),
+        (lambda ds: ds.sort("path"), pl.col("n") > 1, "n"),
+        (lambda ds: ds.unique("n"), pl.col("n") > 1, "n"),
+        (lambda ds: ds.unique("n", keep="none"), pl.col("n") > 1, "n"),
+        (lambda ds: ds.group_by(m="n").len(), pl.col("m") > 1, "n"),
+        (lambda ds: ds.filter(lambda row: True), pl.col("n") > 1, "n"),
+        (lambda ds: ds.drop("image"), pl.col("n") == pl.col("n").max(), "n"),
+        (lambda ds: ds.select("n"), pl.col("n").shift(1) > 1, "n"),
+        (lambda ds: ds.map(same), pl.int_range(pl.len()) > 1, None),
+    ],
+)
+def test_it_reads_the_columns_that_are_below(verb, predicate, below):
+    """A filter that passes a step reads the columns by the names they have before it."""
+    step = verb(ld.Dataset(DECODE))._plan
+    moved = push_down_filter(ld.Dataset(step).filter(predicate)._plan)
+    assert isinstance(moved, type(step))
+    assert isinstance(moved.input, Filter)
+    assert moved.input.predicate.inputs == (set() if below is None else {below})
+
+
+@pytest.mark.parametrize(
+    ("verb", "predicate"),
+    [
+        (lambda ds: ds.unique("n"), pl.col("path") > "a"),
+        (lambda ds: ds.group_by("n").agg(pl.len().alias("path")), pl.col("path") > 1),
+        (lambda ds: ds.group_by(m=pl.col("n") + 1).len(), pl.col("m") > 1),
+        (lambda ds: ds.group_by("n", k=pl.col("n").rank()).len(), pl.col("n") > 1),
+        (lambda ds: ds.sort("path"), pl.col("n") == pl.col("n").first()),
+        (lambda ds: ds.with_row_index(), pl.col("n") > 1),
+        (lambda ds: ds.sample(1, seed=0), pl.col("n") > 1),
+        (lambda ds: ds.random_shuffle(seed=0), pl.col("n") > 1),
+        (lambda ds: ds.slice(1), pl.col("n") > 1),
+    ],
+)
+def test_it_stays_above_steps_whose_rows_depend_on_others(verb, predicate):
+    """A filter stays above groups it would cut, and above what counts, draws or mixes rows."""
+    assert push_down_filter(verb(ld.Dataset(DECODE)).filter(predicate)._plan) is None
+
+
+OTHER = pl.DataFrame({"n": [1, 2], "path": ["b", "c"], "label": ["x", "y"]})
+
+
+@pytest.mark.parametrize(
+    ("how", "predicate", "side", "reads"),
+    [
+        ("inner", pl.col("path") == "a", "left", "path"),
+        ("left", pl.col("path") == "a", "left", "path"),
+        ("semi", pl.col("path") == "a", "left", "path"),
+        ("anti", pl.col("path") == "a", "left", "path"),
+        ("cross", pl.col("path") == "a", "left", "path"),
+        ("inner", pl.col("label") == "x", "right", "label"),
+        ("inner", pl.col("path_right") == "x", "right", "path"),
+        ("right", pl.col("label") == "x", "right", "label"),
+        ("left", pl.col("label") == "x", None, None),
+        ("full", pl.col("path") == "a", None, None),
+        ("inner", pl.col("label") == pl.col("path"), None, None),
+    ],
+)
+def test_it_goes_to_the_side_of_a_join_that_it_reads(how, predicate, side, reads):
+    """A filter goes into the input whose columns it reads, unless rows without a partner stay on that side."""
+    on = None if how == "cross" else "n"
+    step = ld.Dataset(DECODE).join(OTHER, on=on, how=how)._plan
+    moved = push_down_filter(ld.Dataset(step).filter(predicate)._plan)
+    if side is None:
+        assert moved is None
+    else:
+        assert getattr(moved, side).predicate.inputs == {reads}
+
+
+def test_it_goes_into_every_part_of_a_concat():
+    """A filter is applied to each of the inputs that are put one after another."""
+    moved = push_down_filter(ld.Dataset(DECODE).union(ld.Dataset(DECODE)).filter(pl.col("n") > 1)._plan)
+    assert [type(part) for part in moved.parts] == [Filter, Filter]

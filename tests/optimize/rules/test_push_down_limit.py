@@ -93,7 +93,6 @@ def test_it_passes_steps_of_one_row_for_one_row(verb, on_error):
         lambda ds: ds.with_columns(x=pl.col("n").shift(-1)),
         lambda ds: ds.select(pl.col("n").sum()),
         lambda ds: ds.select(pl.lit(1)),
-        lambda ds: ds.select("n", x=pl.lit(1)),
         lambda ds: ds.select(pl.col("n").filter(pl.col("n") > 1)),
     ],
 )
