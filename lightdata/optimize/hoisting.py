@@ -56,33 +56,61 @@ def hoist(plan: Plan, read: frozenset[str], made: frozenset[str] = frozenset(), 
     after: list[Plan] = []
     stays: list[Plan] = []
     while True:
-        stay: Plan | None
-        computed, is_choice = _without_choice(plan)
-        if is_choice:
-            stay = computed
-        elif _may_rise(plan, read, made, may_repeat=may_repeat):
-            after.append(plan)
-            stay = None
-        elif isinstance(plan, _PASSED):
-            stay = plan
-        else:
-            return Hoist(tuple(after), applied(stays, plan))
-        if stay is not None:
-            stays.append(stay)
-            read |= columns_read(stay) or frozenset()
-            made |= columns_made(stay) or frozenset()
+        if isinstance(plan, Rename) and (sunk := _sunk(plan)) is not None:
+            plan = sunk
+            continue
+        steps = _taken_apart(plan)
+        for step in steps:
+            if _may_rise(step, read, made, may_repeat=may_repeat):
+                after.append(step)
+            elif isinstance(step, _PASSED):
+                stays.append(step)
+                read |= columns_read(step) or frozenset()
+                made |= columns_made(step) or frozenset()
+            else:
+                return Hoist(tuple(after), applied(stays, plan))
         plan = plan.inputs[0]
 
 
-def _without_choice(plan: Plan) -> tuple[WithColumns | None, bool]:
-    """Take a step that chooses columns as what it computes, if anything; second, whether it is such a step."""
+def _taken_apart(plan: Plan) -> list[Plan]:
+    """Take a step as what it computes, pixels apart from the rest, the last first, without its choice of columns."""
     match plan:
         case Drop():
-            return None, True
-        case Select(input=before, expressions=expressions) if keeps_rows(plan) and not looks_at_pixels(plan):
+            return []
+        case Select(input=before, expressions=expressions) if keeps_rows(plan):
             computed = tuple(one for one in expressions if not _is_kept(one))
-            return (WithColumns(input=before, expressions=computed) if computed else None), True
-    return None, False
+            return _split(WithColumns(input=before, expressions=computed)) if computed else []
+        case WithColumns() if keeps_rows(plan):
+            return _split(plan)
+    return [plan]
+
+
+def _split(step: WithColumns) -> list[Plan]:
+    """Split a step into work on pixels and the rest, which comes first; not if the rest changes what that reads."""
+    parts = [replace(step, expressions=(one,)) for one in step.expressions]
+    pixels = replace(step, expressions=tuple(one.expressions[0] for one in parts if looks_at_pixels(one)))
+    rest = replace(step, expressions=tuple(one.expressions[0] for one in parts if not looks_at_pixels(one)))
+    if not pixels.expressions or not rest.expressions:
+        return [step]
+    is_apart = not (columns_made(rest) or frozenset()) & (columns_read(pixels) or frozenset())
+    return [pixels, rest] if is_apart else [step]
+
+
+def _sunk(plan: Rename) -> Plan | None:
+    """Give columns their names before a step that makes or drops some."""
+    match plan.input:
+        case ReadFiles(input=before) | DecodeImages(input=before) | WithColumns(input=before):
+            step = renamed(plan.input, dict(plan.names))
+        case Drop(input=before, columns=columns) if not {new for _, new in plan.names} & set(columns):
+            step = plan.input
+        case _:
+            return None
+    schema = schema_of(before)
+    if schema is None:
+        return None
+    names = tuple((old, new) for old, new in plan.names if old in schema)
+    below = Rename(input=before, names=names) if names else before
+    return step.map_inputs(lambda _: below)
 
 
 def _is_kept(expression: Expression) -> bool:
