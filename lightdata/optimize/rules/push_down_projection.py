@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import pyarrow as pa
+
 from lightdata.expr.expression import Expression
 from lightdata.plan.effect import columns_made, columns_read, keeps_rows
 from lightdata.plan.node import (
@@ -39,7 +41,6 @@ from lightdata.plan.relational import (
     Zip,
 )
 from lightdata.plan.schema import schema_of
-from lightdata.types.image import ImageType
 from lightdata.types.schema import Schema
 
 
@@ -119,9 +120,11 @@ def _scan_less(step: Scan, dropped: frozenset[str]) -> Plan | None:
     schema = schema_of(step)
     if schema is None:
         return None
-    kept = tuple(name for name in schema if name not in dropped)
-    # Rows without columns cannot be cut or counted by every source.
-    return replace(step, pushdowns=replace(step.pushdowns, columns=kept)) if kept else None
+    gone = _all_but_one(dropped, schema)  # rows without columns cannot be cut or counted by every source
+    kept = tuple(name for name in schema if name not in gone)
+    if len(kept) == len(schema):
+        return None
+    return _dropped(replace(step, pushdowns=replace(step.pushdowns, columns=kept)), dropped - gone)
 
 
 def _rename_less(step: Rename, dropped: frozenset[str]) -> Plan:
@@ -147,11 +150,16 @@ def _below(step: Plan, dropped: frozenset[str], *, keeps_one: bool = False) -> P
 
 
 def _all_but_one(dropped: frozenset[str], schema: Schema) -> frozenset[str]:
-    """Keep a column if none would be left: not an image, if it can be."""
+    """Keep a column if none would be left: numbers rather than text, text rather than images."""
     if dropped < schema.keys():
         return dropped
-    kept = min(schema, key=lambda name: isinstance(schema[name], ImageType))
-    return dropped - {kept}
+    return dropped - {min(schema, key=lambda name: _weight(schema[name]))}
+
+
+def _weight(kind: pa.DataType) -> int:
+    if pa.types.is_primitive(kind):
+        return 0
+    return 1 if pa.types.is_large_string(kind) else 2
 
 
 def _prune(step: WithColumns, dropped: frozenset[str]) -> Plan | None:

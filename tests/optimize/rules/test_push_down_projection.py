@@ -56,7 +56,9 @@ def test_a_source_gives_only_what_is_read():
 
 def test_a_source_always_gives_a_column():
     """Dropping all columns stays above the source: rows without columns have no number there."""
-    assert push_down_projection(Drop(input=SCAN, columns=("path", "n", "m"))) is None
+    kept = push_down_projection(Drop(input=SCAN, columns=("path", "n", "m")))
+    assert (kept.columns, kept.input.pushdowns.columns) == (("n",), ("n",))
+    assert push_down_projection(kept) is None
 
 
 def test_drops_merge():
