@@ -63,9 +63,10 @@ def with_inputs(expression: Expression, names: dict[str, str]) -> Expression | N
     if expression.source is not None:
         return Expression(pl.col(names[expression.source]).alias(expression.name))
     try:
-        return Expression(expression.rename_inputs(names).expr.alias(expression.name))
+        renamed = expression.rename_inputs(names)
     except ExpressionError:  # it holds an infinite or NaN number
         return None
+    return renamed if renamed.name == expression.name else Expression(renamed.expr.alias(expression.name))
 
 
 def _continued(chain: Chain, made: Made, before: Schema) -> Chain | None:
