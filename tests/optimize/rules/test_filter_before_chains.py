@@ -19,9 +19,9 @@ SMALL = pl.col("small").image
 
 
 def said(plan):
-    """List the steps and what they compute, however often it was given a name."""
+    """List the steps and what they compute, however it was named."""
     return [
-        (type(step).__name__, [(one.name, re.sub(r"\.alias\([^)]*\)", "", str(one))) for one in expressions(step)])
+        (type(step).__name__, [re.sub(r"\.alias\([^)]*\)", "", str(one)) for one in expressions(step)])
         for step in plan.walk()
     ]
 
