@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightdata.expr.deferred import Chain
 from lightdata.optimize.substitution import is_rowwise, made_by, substituted
 from lightdata.plan.node import Filter, Plan, WithColumns
+from lightdata.plan.schema import schema_of
 from lightdata.types.operation import Attribute, Decode, ExifTranspose
 
 
@@ -16,8 +17,8 @@ def filter_before_chains(plan: Plan) -> Plan | None:
     """
     match plan:
         case Filter(input=WithColumns() as step, predicate=predicate) if predicate.is_elementwise and is_rowwise(step):
-            if not predicate.inputs & made_by(step).keys():
-                return None  # it needs no other words to pass
+            if schema_of(step.input) is None or not predicate.inputs & made_by(step).keys():
+                return None  # it cannot be told what is read, or needs no other words to pass
             earlier = substituted(predicate, step)
             if earlier is None or not all(_is_in_header(chain) for chain in earlier.chains):
                 return None

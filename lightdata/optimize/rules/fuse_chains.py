@@ -25,16 +25,18 @@ def fuse_chains(plan: Plan) -> Plan | None:
         case WithColumns(input=WithColumns() as earlier):
             return _added(plan, earlier)
         case WithColumns(input=Drop(input=WithColumns() as earlier, columns=columns) as drop):
-            if {one.name for one in plan.expressions} & set(columns):
-                return None
             fused = _added(plan, earlier)
-            return None if fused is None else drop.map_inputs(lambda _: fused)
+            if fused is None or {one.name for one in plan.expressions} & set(columns):
+                return None
+            return drop.map_inputs(lambda _: fused)
         case Select(input=WithColumns() as earlier) | Select(input=Drop(input=WithColumns() as earlier)):
             return _selected(plan, earlier)
     return None
 
 
 def _added(plan: WithColumns, earlier: WithColumns) -> WithColumns | None:
+    if schema_of(earlier.input) is None:
+        return None
     read = frozenset().union(*(one.inputs for one in plan.expressions))
     if not read & made_by(earlier).keys() or not (is_rowwise(plan) and is_rowwise(earlier)):
         return None
@@ -44,9 +46,9 @@ def _added(plan: WithColumns, earlier: WithColumns) -> WithColumns | None:
 
 
 def _selected(plan: Select, earlier: WithColumns) -> Select | None:
-    if not is_rowwise(earlier) or not all(one.is_elementwise for one in plan.expressions):
-        return None
     if schema_of(earlier.input) is None or not any(one.chains for one in earlier.expressions):
+        return None
+    if not is_rowwise(earlier) or not all(one.is_elementwise for one in plan.expressions):
         return None
     reads = Counter(name for one in plan.expressions for name in one.inputs)
     results = [_passed_on(one, earlier, reads) or substituted(one, earlier) for one in plan.expressions]

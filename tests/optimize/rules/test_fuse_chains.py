@@ -11,6 +11,7 @@ from PIL import Image
 import lightdata as ld
 from lightdata.expr.deferred import Chain
 from lightdata.io.memory import MemorySource
+from lightdata.optimize.rules.filter_before_chains import filter_before_chains
 from lightdata.optimize.rules.fuse_chains import fuse_chains
 from lightdata.optimize.stages import optimize
 from lightdata.plan.node import DecodeImages, Drop, Scan, Select, WithColumns
@@ -125,6 +126,14 @@ def test_what_is_not_one_chain_stays(ds):
     """Other kinds of results, and steps that need all rows, are computed before they are read."""
     assert isinstance(ds._plan, Select | WithColumns)
     assert fuse_chains(ds._plan) is None
+
+
+def test_selectors_of_unknown_columns_wait():
+    """Where only the first batch tells the columns, steps that name them all stay as they are."""
+    ds = ld.range(2).map(dict).with_columns(pl.all() * 10).with_columns(pl.all() + 1)
+    assert fuse_chains(ds._plan) is None
+    assert fuse_chains(ds.drop("id").with_columns(pl.all() + 1)._plan) is None
+    assert filter_before_chains(ds.filter(pl.col("id") > 1)._plan) is None
 
 
 def test_five_steps_are_one(tmp_path):
