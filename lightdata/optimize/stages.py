@@ -42,10 +42,12 @@ STAGES = (
     Stage("pixels", (late_pixels, late_pixels_in_join, late_pixels_in_group_by)),
     # Limits move when filters have settled: a limit never passes a filter, and would only stand in its way.
     Stage("limits", (push_down_limit,)),
-    # Columns once more: steps that moved read them elsewhere. Steps become one in the same stage: a result that is left out
-    # may have kept two steps apart, and two steps that are one may need fewer columns. Chains are simplified here too,
-    # since a longer chain says more about its images.
-    Stage("columns again", (push_down_projection, narrow_shared_rows, fuse_chains, merge_with_columns, simplify_chains)),
+    # Columns once more: steps that moved read them elsewhere. Steps become one in the same stage: a result that is
+    # left out may have kept two steps apart, and two steps that are one may need fewer columns. Chains are simplified
+    # here too, since a longer chain says more about its images.
+    Stage(
+        "columns again", (push_down_projection, narrow_shared_rows, fuse_chains, merge_with_columns, simplify_chains)
+    ),
 )
 
 

@@ -62,7 +62,7 @@ def test_a_query_as_it_runs(folder):
             "        drop path",
             "          read files path -> image",
             f"            {FILES}",
-            "optimized by: header_only_attributes, push_down_limit x2, push_down_projection x5, fuse_chains",
+            "optimized by: header_only_attributes, push_down_projection x5, push_down_limit x3, fuse_chains",
             "stage 1 here: read_files > drop > filter",
             "stage 2 here: LimitRows(n=2)",
             "stage 3 here: decode > select",
