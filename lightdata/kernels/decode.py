@@ -59,6 +59,7 @@ def decode_file(data: Payload, mode: str | None = None, *, upright: bool = True)
         tally("images_decoded")
         turn = _UPRIGHT.get(orientation_of(image))  # asked after loading, which turns TIFF files upright
         image = convert(image, mode or stored_mode(image))
+        image.info.pop("transparency", None)  # pixels are all there is: a later conversion must not bring it back
         return image.transpose(turn) if upright and turn is not None else image
 
 

@@ -74,10 +74,12 @@ def encode_image(image: Image.Image, codec: Codec, options: Mapping[str, Any] | 
             'convert them first, e.g. with .image.to_mode("RGB"), or choose PNG or TIFF'
         )
     out = io.BytesIO()
+    info, image.info = image.info, {}
     try:
-        image.info = {}
         image.save(out, format=codec.name, **(options or {}))
     except Exception as error:
         raise EncodeError(f"{codec.name}: {error}") from error
+    finally:
+        image.info = info  # others may look at the same image
     tally("images_encoded")
     return out.getvalue()

@@ -43,7 +43,7 @@ def apply(operation: ImageOperation, image: Image.Image) -> Image.Image:
         case Crop(top=top, left=left, height=height, width=width):
             return crop(image, top, left, height, width)
         case CenterCrop(height=height, width=width):
-            return crop(image, _centred(image.height, height), _centred(image.width, width), height, width)
+            return crop(image, centred(image.height, height), centred(image.width, width), height, width)
         case ToMode(mode=mode):
             return convert(image, mode)
         case _:
@@ -87,7 +87,7 @@ def crop(image: Image.Image, top: int, left: int, height: int, width: int) -> Im
     return image.crop((left, top, left + width, top + height))
 
 
-def _centred(length: int, wanted: int) -> int:
+def centred(length: int, wanted: int) -> int:
     """Give the start of a centred cut as torchvision does, which pads the shorter part first."""
     return round((length - wanted) / 2) if wanted <= length else -((wanted - length) // 2)
 

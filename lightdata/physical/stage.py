@@ -150,7 +150,7 @@ def in_row_order(
         result = process(batch)
     except RowError as error:
         if error.row:
-            yield process(batch.slice(0, error.row))
+            yield from in_row_order(batch.slice(0, error.row), process)
         raise
     yield result
 

@@ -55,19 +55,17 @@ def test_a_query_as_it_runs(folder):
     """Optimized, the filter asks headers, the limit comes before the decode, and the rules and stages are told."""
     assert explained(query(folder), folder) == "\n".join(
         [
-            'select col("small")',
-            "  drop image",
-            '    with_columns image.resize(height=2, width=2).alias("small")',
-            "      decode image",
-            "        limit 2",
-            "          filter [(image.width()) >= (dyn int: 3)]",
-            "            drop path",
-            "              read files path -> image",
-            f"                {FILES}",
-            "optimized by: header_only_attributes, push_down_limit x2, push_down_projection x5",
+            'select image.resize(height=2, width=2).alias("small")',
+            "  decode image",
+            "    limit 2",
+            "      filter [(image.width()) >= (dyn int: 3)]",
+            "        drop path",
+            "          read files path -> image",
+            f"            {FILES}",
+            "optimized by: header_only_attributes, push_down_projection x5, push_down_limit x3, fuse_chains",
             "stage 1 here: read_files > drop > filter",
             "stage 2 here: LimitRows(n=2)",
-            "stage 3 here: decode > with_columns > drop > select",
+            "stage 3 here: decode > select",
         ]
     )
 

@@ -2,128 +2,98 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
-from lightdata.errors import DecodeError, RowError, SchemaError
 from lightdata.expr.deferred import Chain
-from lightdata.kernels import geometry, tensor
+from lightdata.kernels import tensor
 from lightdata.kernels.columns import column_of
-from lightdata.kernels.decode import convert, decode_file, from_pillow, to_pillow, to_pixels
+from lightdata.kernels.decode import from_pillow
 from lightdata.kernels.encode import codec_of, encode_image
-from lightdata.kernels.header import count_frames, exif_tag, read_header
-from lightdata.physical.stage import uri_of
-from lightdata.types.image import (
-    RAW,
-    EncodedImage,
-    ImageType,
-    as_dynamic,
-    binary_values,
-    dynamic_images,
-    iter_images,
-    raw_image,
-)
+from lightdata.kernels.header import count_frames, exif_tag
+from lightdata.physical.operators.picture import Picture, images_of, naming_row
+from lightdata.types.image import RAW, EncodedImage, ImageType, as_dynamic, dynamic_images
 from lightdata.types.image_spec import MODES
 from lightdata.types.operation import AsImage, Attribute, Decode, Encode, ImageOperation, Known, Operation, ToTensor
 from lightdata.types.plain_array import plain_array
-from lightdata.types.tensor import is_tensor, tensor_rows
+from lightdata.types.tensor import tensor_rows
 from lightdata.types.tensor_operation import CosineSimilarity, TensorOperation
 
 Pixels = NDArray[Any]
 
 
-class Picture:
-    """One image of a batch, decoded at most once however many chains start from it."""
+@dataclass(frozen=True, slots=True)
+class PixelWork:
+    """A chain that looks at images: what it makes of one, and the column of all that it made."""
 
-    def __init__(self, image: EncodedImage, *, is_shared: bool = False) -> None:
-        self.header = image
-        self._is_shared = is_shared
-        self._made: dict[tuple[Operation, ...], Image.Image] = {}
+    chain: Chain
+    images: tuple[ImageOperation, ...]
+    rest: tuple[Operation, ...]
+    kind: pa.DataType
 
-    def pillow(self, operations: tuple[Operation, ...]) -> Image.Image:
-        """Give the image after some operations; shared beginnings are computed once."""
-        made = self._made.get(operations)
-        if made is None:
-            made = self._make(operations)
-            if self._is_shared:  # else a whole batch of decoded photos would wait for nobody
-                self._made[operations] = made
-        return made
+    @classmethod
+    def of(cls, chain: Chain, kind: pa.DataType) -> PixelWork:
+        """Split a chain where it stops making images."""
+        images: list[ImageOperation] = []
+        for step in chain.operations:
+            if not isinstance(step, ImageOperation):
+                break
+            images.append(step)
+        return cls(chain, tuple(images), chain.operations[len(images) :], kind)
 
-    def _make(self, operations: tuple[Operation, ...]) -> Image.Image:
-        match operations:
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether it looks further than the header; a rare turn by EXIF orientation aside."""
+        return not any(isinstance(step, Attribute) for step in self.rest)
+
+    def value(self, picture: Picture) -> Any:
+        """Compute one row."""
+        match self.rest:
+            case () if not self.kind.spec.is_fixed:
+                return from_pillow(picture.pillow(self.images))
+            case () | (ToTensor(), *_):
+                return picture.pixels(self.images)
+            case (Attribute() as attribute,):
+                return _answer(picture, self.images, attribute)
+            case (Encode() as encode,):
+                codec = codec_of(encode.format, encode.options)
+                return encode_image(picture.pillow(self.images), codec, encode.options)
+        raise TypeError(f"no kernel for {self.rest}; add a case to {__name__}")
+
+    def column(self, values: list[Any], batch: pa.RecordBatch) -> pa.Array:
+        """Build the column of all rows."""
+        match self.rest:
+            case () if not self.kind.spec.is_fixed:
+                return dynamic_images(values)
             case ():
-                return to_pillow(self.header)
-            case (Decode(mode=mode, exif_transpose=upright),) if self.header.encoding != RAW:
-                return decode_file(self.header.payload, mode, upright=upright)
-            case (*before, Decode(mode=mode)):
-                image = self.pillow(tuple(before))
-                return image if mode is None else convert(image, mode)
-            case (*before, AsImage()):
-                return self.pillow(tuple(before))
-            case (*before, ImageOperation() as operation):
-                return geometry.apply(operation, self.pillow(tuple(before)))
-        raise TypeError(f"no kernel for {operations[-1]}; add a case to {__name__}")
-
-    def pixels(self, operations: tuple[Operation, ...]) -> Pixels:
-        """Give the pixels after some operations: ``[H, W]`` or ``[H, W, C]``."""
-        plain = all(isinstance(step, AsImage) or step == Decode() for step in operations)
-        return to_pixels(self.header) if plain and not self._made else np.asarray(self.pillow(operations))
-
-
-class Pictures:
-    """The image columns of one batch, shared by all chains on it."""
-
-    def __init__(self, batch: pa.RecordBatch, *, is_shared: bool = False) -> None:
-        self.batch = batch
-        self._is_shared = is_shared
-        self._columns: dict[str, list[Picture | None]] = {}
-
-    def of(self, column: str, stage: str) -> list[Picture | None]:
-        """List a column's images."""
-        if column not in self._columns:
-            self._columns[column] = self._read(self.batch.column(column), stage)
-        return self._columns[column]
-
-    def _read(self, array: pa.Array, stage: str) -> list[Picture | None]:
-        if isinstance(array.type, ImageType):
-            return [None if image is None else self._picture(image) for image in iter_images(array)]
-        if is_tensor(array.type):
-            return self.each(tensor_rows(array), lambda row: self._picture(raw_image(_squeezed(row))), stage)
-        if pa.types.is_null(array.type):
-            return [None] * len(array)
-        return self.each(binary_values(array), lambda payload: self._picture(read_header(payload)), stage)
-
-    def _picture(self, image: EncodedImage) -> Picture:
-        return Picture(image, is_shared=self._is_shared)
-
-    def each(self, values: Iterable[Any], make: Callable[[Any], Any], stage: str) -> list[Any]:
-        """Apply a function to every value that is not null; errors say which row and file."""
-        made: list[Any] = []
-        for number, value in enumerate(values):
-            try:
-                made.append(None if value is None else make(value))
-            except RowError as error:
-                raise error.at(uri=uri_of(self.batch, number), row=number, stage=stage) from error.__cause__
-            except (SchemaError, MemoryError) as error:
-                place = {"uri": uri_of(self.batch, number), "row": number, "stage": stage}
-                raise DecodeError(f"{error}", **place) from error  # type: ignore[arg-type]
-        return made
+                return column_of(values, self.kind)
+            case (ToTensor(), *_):
+                return _tensor_chain(values, self.rest, self.kind, batch)
+        return plain_array(values, self.kind)
 
 
 def compute_chains(batch: pa.RecordBatch, chains: Iterable[Chain]) -> dict[str, pa.Array]:
-    """Compute deferred columns, by name."""
-    chains = list(chains)
-    pictures = Pictures(batch, is_shared=len(chains) > 1)
-    return {chain.name: compute_chain(chain, batch, pictures) for chain in chains}
+    """Compute deferred columns, by name; a null input gives null.
+
+    All chains of one row are computed before the next row is looked at: what they share is computed once, and only
+    the row at hand holds decoded images that are not a result.
+    """
+    made: dict[str, pa.Array | PixelWork] = {chain.name: _without_pixels(chain, batch) for chain in chains}
+    work = [one for one in made.values() if isinstance(one, PixelWork)]
+    columns = {
+        one.chain.name: one.column(values, batch) for one, values in zip(work, _values(work, batch), strict=True)
+    }
+    return {**made, **columns}
 
 
-def compute_chain(chain: Chain, batch: pa.RecordBatch, pictures: Pictures) -> pa.Array:
-    """Compute one deferred column; a null input gives null."""
+def _without_pixels(chain: Chain, batch: pa.RecordBatch) -> pa.Array | PixelWork:
+    """Compute a chain that looks at no image, or say what there is to do."""
     base = batch.column(chain.column)
     operations = chain.operations
     if not operations:
@@ -131,37 +101,30 @@ def compute_chain(chain: Chain, batch: pa.RecordBatch, pictures: Pictures) -> pa
     if isinstance(base.type, ImageType) and all(isinstance(step, AsImage) for step in operations):
         return as_dynamic(base)
     kind = chain.type_in({chain.column: base.type})
-    split = next(
-        (place for place, step in enumerate(operations) if not isinstance(step, ImageOperation)),
-        len(operations),
-    )
-    images = tuple(step for step in operations[:split] if isinstance(step, ImageOperation))
-    rest = operations[split:]
-    if rest and isinstance(rest[0], TensorOperation):
-        return _tensor_chain(tensor_rows(base), rest, kind, batch)
-    rows = pictures.of(chain.column, str(chain))
-    match rest:
-        case ():
-            return _image_column(pictures, rows, chain, kind)
-        case (Attribute() as attribute,):
-            return plain_array(pictures.each(rows, lambda row: _answer(row, images, attribute), str(chain)), kind)
-        case (Encode() as encode,):
-            codec = codec_of(encode.format, encode.options)
-            encoded = pictures.each(
-                rows, lambda row: encode_image(row.pillow(images), codec, encode.options), str(chain)
-            )
-            return plain_array(encoded, kind)
-        case (ToTensor() as to, *more):
-            pixels = pictures.each(rows, lambda row: row.pixels(images), str(chain))
-            return _tensor_chain(pixels, (to, *more), kind, batch)
-    raise TypeError(f"no kernel for {rest}; add a case to {__name__}")
+    if isinstance(operations[0], TensorOperation):
+        return _tensor_chain(tensor_rows(base), operations, kind, batch)
+    return PixelWork.of(chain, kind)
 
 
-def _image_column(pictures: Pictures, rows: list[Picture | None], chain: Chain, kind: ImageType) -> pa.Array:
-    operations = chain.operations
-    if kind.spec.is_fixed:
-        return column_of(pictures.each(rows, lambda row: row.pixels(operations), str(chain)), kind)
-    return dynamic_images(pictures.each(rows, lambda row: from_pillow(row.pillow(operations)), str(chain)))
+def _values(work: Sequence[PixelWork], batch: pa.RecordBatch) -> list[list[Any]]:
+    """Compute what each chain makes of each row, row by row."""
+    images: dict[str, list[EncodedImage | None]] = {}
+    for one in work:
+        if one.chain.column not in images:
+            images[one.chain.column] = images_of(batch, one.chain.column, str(one.chain))
+    looks = Counter(one.chain.column for one in work if one.needs_pixels)
+    values: list[list[Any]] = [[] for _ in work]
+    for number in range(batch.num_rows if work else 0):
+        row = {
+            column: Picture(image, is_shared=looks[column] > 1)
+            for column, all_rows in images.items()
+            if (image := all_rows[number]) is not None
+        }
+        for one, made in zip(work, values, strict=True):
+            picture = row.get(one.chain.column)
+            with naming_row(batch, number, str(one.chain)):
+                made.append(None if picture is None else one.value(picture))
+    return values
 
 
 def _answer(picture: Picture, operations: tuple[ImageOperation, ...], attribute: Attribute) -> Any:
@@ -232,9 +195,5 @@ def _other_rows(step: Operation, batch: pa.RecordBatch) -> Callable[[list[int]],
     if not isinstance(step.other, Chain):
         vector = np.asarray(step.other)
         return lambda _: vector
-    rows = tensor_rows(compute_chain(step.other, batch, Pictures(batch)))
+    rows = tensor_rows(compute_chains(batch, [step.other])[step.other.name])
     return lambda numbers: np.stack([np.asarray(rows[number]) for number in numbers])
-
-
-def _squeezed(row: Pixels) -> Pixels:
-    return row[..., 0] if row.ndim == 3 and row.shape[2] == 1 else row  # noqa: PLR2004 - [H, W, 1] is one channel

@@ -13,8 +13,9 @@ from lightdata.inference.batching import check_size, output_columns, run_rows
 from lightdata.inference.model import Model
 from lightdata.inference.session import open_session
 from lightdata.kernels.rebatch import rebatch
-from lightdata.physical.operators.chains import Picture, Pictures
+from lightdata.physical.operators.picture import Picture, images_of, naming_row
 from lightdata.physical.stage import Context, with_column
+from lightdata.types.image import EncodedImage
 from lightdata.types.operation import Operation, ToMode
 
 
@@ -37,10 +38,13 @@ class InferOperator:
 
     def _pixels(self, batch: pa.RecordBatch) -> list[NDArray[Any] | None]:
         stage = f"infer({self.column})"
-        pictures = Pictures(batch)
-        return pictures.each(pictures.of(self.column, stage), self._prepared, stage)
+        pixels: list[NDArray[Any] | None] = []
+        for number, image in enumerate(images_of(batch, self.column, stage)):
+            with naming_row(batch, number, stage):
+                pixels.append(None if image is None else self._prepared(image))
+        return pixels
 
-    def _prepared(self, picture: Picture) -> NDArray[Any]:
-        check_size(self.model, picture.header.height, picture.header.width)
-        as_is: tuple[Operation, ...] = () if picture.header.mode == self.model.mode else (ToMode(mode=self.model.mode),)
-        return picture.pixels(as_is)
+    def _prepared(self, image: EncodedImage) -> NDArray[Any]:
+        check_size(self.model, image.height, image.width)
+        as_is: tuple[Operation, ...] = () if image.mode == self.model.mode else (ToMode(mode=self.model.mode),)
+        return Picture(image).pixels(as_is)

@@ -1,0 +1,106 @@
+"""Images of a row: opened once, for all that is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from lightdata.errors import DecodeError, RowError, SchemaError
+from lightdata.kernels import geometry
+from lightdata.kernels.decode import convert, decode_file, to_pillow, to_pixels
+from lightdata.kernels.header import read_header
+from lightdata.physical.stage import uri_of
+from lightdata.types.image import RAW, EncodedImage, ImageType, binary_values, iter_images, raw_image
+from lightdata.types.operation import AsImage, Decode, ExifTranspose, ImageOperation, Operation
+from lightdata.types.tensor import is_tensor, tensor_rows
+
+Pixels = NDArray[Any]
+
+
+class Picture:
+    """One image of a row, decoded at most once however many chains start from it."""
+
+    def __init__(self, image: EncodedImage, *, is_shared: bool = False) -> None:
+        self.header = image
+        self._is_shared = is_shared
+        self._made: dict[tuple[Operation, ...], Image.Image] = {}
+
+    def pillow(self, operations: tuple[Operation, ...]) -> Image.Image:
+        """Give the image after some operations; shared beginnings are computed once."""
+        made = self._made.get(operations)
+        if made is None:
+            made = self._make(operations)
+            if self._is_shared:
+                self._made[operations] = made
+        return made
+
+    def _make(self, operations: tuple[Operation, ...]) -> Image.Image:
+        match operations:
+            case ():
+                return to_pillow(self.header)
+            case (Decode(mode=mode, exif_transpose=upright),) if self.header.encoding != RAW and not (
+                mode is None and upright
+            ):
+                return decode_file(self.header.payload, mode or self.header.mode, upright=upright)
+            case (*before, Decode(mode=mode)):
+                image = self.pillow(tuple(before))
+                return image if mode is None else convert(image, mode)
+            case (*before, AsImage()):
+                return self.pillow(tuple(before))
+            case (*before, ExifTranspose()) if not _is_as_held(before):
+                return self.pillow(tuple(before))
+            case (*before, ImageOperation() as operation):
+                return geometry.apply(operation, self.pillow(tuple(before)))
+        raise TypeError(f"no kernel for {operations[-1]}; add a case to {__name__}")
+
+    def pixels(self, operations: tuple[Operation, ...]) -> Pixels:
+        """Give the pixels after some operations: ``[H, W]`` or ``[H, W, C]``."""
+        plain = all(isinstance(step, AsImage) or step == Decode() for step in operations)
+        return to_pixels(self.header) if plain and not self._is_shared else np.asarray(self.pillow(operations))
+
+
+def _is_as_held(operations: Sequence[Operation]) -> bool:
+    """Whether an image may still lie as the camera was held: everything else is upright, whatever its file says."""
+    return bool(operations) and isinstance(operations[0], Decode) and not operations[0].exif_transpose
+
+
+def images_of(batch: pa.RecordBatch, column: str, stage: str) -> list[EncodedImage | None]:
+    """List a column's images: an image column's, encoded bytes, or uint8 pixels."""
+    array = batch.column(column)
+    if isinstance(array.type, ImageType):
+        return iter_images(array)
+    if pa.types.is_null(array.type):
+        return [None] * len(array)
+    make: Callable[[Any], EncodedImage] = read_header
+    values: Iterable[Any] = ()
+    if is_tensor(array.type):
+        values, make = tensor_rows(array), lambda row: raw_image(_squeezed(row))
+    else:
+        values = binary_values(array)
+    images: list[EncodedImage | None] = []
+    for number, value in enumerate(values):
+        with naming_row(batch, number, stage):
+            images.append(None if value is None else make(value))
+    return images
+
+
+@contextmanager
+def naming_row(batch: pa.RecordBatch, number: int, stage: str) -> Iterator[None]:
+    """Let errors say which row and file they come from."""
+    try:
+        yield
+    except RowError as error:
+        raise error.at(uri=uri_of(batch, number), row=number, stage=stage) from error.__cause__
+    except (SchemaError, MemoryError) as error:
+        place = {"uri": uri_of(batch, number), "row": number, "stage": stage}
+        raise DecodeError(f"{error}", **place) from error  # type: ignore[arg-type]
+
+
+def _squeezed(row: Pixels) -> Pixels:
+    return row[..., 0] if row.ndim == 3 and row.shape[2] == 1 else row  # noqa: PLR2004 - [H, W, 1] is one channel
