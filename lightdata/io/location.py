@@ -21,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pyarrow import fs as arrow_fs
 
 from lightdata.errors import ArgumentError, LightdataError, ReadError
+from lightdata.kernels.header import holds_jpeg_header
 from lightdata.kernels.tally import tally
 
 FileSystem = Any
@@ -140,6 +141,10 @@ def locate(path: str, filesystem: FileSystem = None) -> Location:
     return Location(inner, remote, from_url=True, chain=path[path.index("::") :] if "::" in path else "")
 
 
+HEAD_BYTES = 64 << 10
+"""Bytes of a file that hold the header of nearly every JPEG: EXIF and a thumbnail are at most as much."""
+
+
 def read_file(path: str, filesystem: FileSystem = None) -> bytes:
     """Read a whole file.
 
@@ -157,6 +162,24 @@ def read_file(path: str, filesystem: FileSystem = None) -> bytes:
     tally("files_opened")
     tally("bytes_read", len(content))
     return content
+
+
+def read_image_head(path: str, filesystem: FileSystem = None) -> bytes:
+    """Read what tells the size, mode and format of an image: of a JPEG its header, of other formats the whole file.
+
+    Others may say at their end how the camera was held.
+
+    Raises
+    ------
+    ReadError
+        As :func:`read_file`.
+    """
+    head, size = read_head(path, HEAD_BYTES, filesystem)
+    if size > len(head) and not holds_jpeg_header(head):
+        return read_file(path, filesystem)
+    tally("files_opened")
+    tally("bytes_read", len(head))
+    return head
 
 
 def read_head(path: str, length: int, filesystem: FileSystem = None) -> tuple[bytes, int]:

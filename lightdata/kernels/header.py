@@ -105,6 +105,20 @@ def png_has_exif(data: Payload) -> bool:
     return False
 
 
+def holds_jpeg_header(head: bytes) -> bool:
+    """Say whether the beginning of a file is a JPEG up to its first scan (ITU T.81, B.1.1): all there is to tell of it.
+
+    >>> holds_jpeg_header(bytes.fromhex("ffd8 ffda 0008 000000000000")), holds_jpeg_header(b"GIF89a")
+    (True, False)
+    """
+    at = 2 if head.startswith(b"\xff\xd8") else len(head)
+    while at + 4 <= len(head) and head[at] == 0xFF:  # noqa: PLR2004 - begins a marker
+        if head[at + 1] == 0xDA:  # noqa: PLR2004 - start of scan
+            return at + 2 + int.from_bytes(head[at + 2 : at + 4]) <= len(head)
+        at += 2 + int.from_bytes(head[at + 2 : at + 4])
+    return False
+
+
 def count_frames(data: Payload) -> int:
     """Count the frames of an image file."""
     with decode_errors():

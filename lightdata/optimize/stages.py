@@ -33,9 +33,8 @@ class Stage(NamedTuple):
 STAGES = (
     # What several places read is found first: later, each place has been changed in its own way.
     Stage("shared rows", (share_common_plans,)),
-    # Filters move first: every later rule then sees the smallest input. A filter on header attributes moves in the same
-    # stage, since each move may let another filter pass.
-    Stage("filters", (push_down_filter, header_only_attributes, filter_before_chains)),
+    # Filters move first: every later rule then sees the smallest input.
+    Stage("filters", (push_down_filter, filter_before_chains)),
     # What nobody reads is gone before pixels are moved: they would be moved for nobody.
     Stage("columns", (push_down_projection, narrow_shared_rows)),
     # Pixels are made after whatever needs all rows; filters have settled, so that nothing is left to move past them.
@@ -48,6 +47,8 @@ STAGES = (
     Stage(
         "columns again", (push_down_projection, narrow_shared_rows, fuse_chains, merge_with_columns, simplify_chains)
     ),
+    # What is read of a file is decided last: no step will ask for another part of it.
+    Stage("files", (header_only_attributes,)),
 )
 
 

@@ -56,10 +56,9 @@ def lower_step(step: Plan, later: Sequence[Plan], builder: Builder, *, pixels: b
     """Add a row-wise step to a pipeline; ``later`` are the steps that will see its rows."""
     name = step_name(step)
     match step:
-        case ReadFiles(path=path, column=column, filesystem=filesystem, on_error=on_error):
-            reader = ReadFilesOperator(path=path, column=column, filesystem=filesystem, on_error=on_error)
-            builder.add(reader, name, Work.PIXELS)
-            builder.rows_are_listed &= on_error != "skip"
+        case ReadFiles():
+            builder.add(_reader(step), name, Work.PIXELS)
+            builder.rows_are_listed &= step.on_error != "skip"
         case DecodeImages():
             builder.add(_decode(step, later, pixels=pixels), name, Work.PIXELS)
             builder.rows_are_listed &= step.on_error != "skip"
@@ -73,6 +72,16 @@ def lower_step(step: Plan, later: Sequence[Plan], builder: Builder, *, pixels: b
             builder.cut(LimitRows(n=n))
         case _:
             _lower_work(step, builder)
+
+
+def _reader(step: ReadFiles) -> ReadFilesOperator:
+    return ReadFilesOperator(
+        path=step.path,
+        column=step.column,
+        filesystem=step.filesystem,
+        on_error=step.on_error,
+        only_heads=step.only_heads,
+    )
 
 
 def _lower_work(step: Plan, builder: Builder) -> None:

@@ -81,6 +81,8 @@ class ReadFiles(Plan):
 
     filesystem: Any = None
     on_error: OnError = "raise"
+    only_heads: bool = False
+    """Whether nobody asks for more than the headers of images, so that the rest of a file need not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +97,6 @@ class DecodeImages(Plan):
 
     exif_transpose: bool = True
     on_error: OnError = "raise"
-
-    @property
-    def keeps_files(self) -> bool:
-        """Whether images stay as their files say, so that the header of a file tells all there is to tell."""
-        return self.mode is None and self.size is None and self.exif_transpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,7 @@ def _describe_scan(plan: Scan) -> str:
 
 def _describe_reading(plan: ReadFiles | DecodeImages) -> str:
     if isinstance(plan, ReadFiles):
-        return f"read files {plan.path} -> {plan.column}{_on_error(plan.on_error)}"
+        return f"read {'heads of ' * plan.only_heads}files {plan.path} -> {plan.column}{_on_error(plan.on_error)}"
     how = [plan.mode, None if plan.size is None else f"{plan.size[0]}x{plan.size[1]}"]
     how.append(None if plan.exif_transpose else "as the camera was held")
     words = ", ".join(word for word in how if word)

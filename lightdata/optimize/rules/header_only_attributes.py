@@ -1,29 +1,82 @@
-"""Filter(width(image))(DecodeImages(x)) -> DecodeImages(Filter(width(bytes))(x))."""
+"""Drop(image)(Filter(width(image))(Decode(Read(x)))) -> Drop(image)(Filter(width(image))(Decode(ReadHeads(x))))."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from lightdata.expr.expression import Expression
-from lightdata.plan.node import DecodeImages, Filter, Plan
+from lightdata.plan.effect import columns_made, columns_read
+from lightdata.plan.node import DecodeImages, Drop, Filter, Limit, Plan, ReadFiles, Select, WithColumns
+from lightdata.plan.relational import GroupBy, RandomShuffle, Sample, Slice, Sort, WithRowIndex
+from lightdata.plan.schema import expressions_of, schema_of
+from lightdata.types.operation import Attribute
+
+_IN_THE_HEAD = ("width", "height", "mode", "channels", "format")
+
+_PASSED = (
+    ReadFiles,
+    DecodeImages,
+    Filter,
+    WithColumns,
+    Sort,
+    Limit,
+    Slice,
+    Sample,
+    RandomShuffle,
+    WithRowIndex,
+    Drop,
+)
+"""Steps that leave columns alone which they do not name."""
 
 
 def header_only_attributes(plan: Plan) -> Plan | None:
-    """Answer questions about images from their headers, before they are decoded.
+    """Read no more of a file than its header, where nobody asks for the rest.
 
-    Legal only if everything the predicate asks of the column is in the header, the step keeps images as their files say
-    (no mode, no size), and a failing row ends the run: where it becomes null instead, a predicate would see the
-    null. The bytes that were read for the header are the ones that are decoded.
+    Legal only if everything between reading and the end of the column asks for its size, mode or format, and a failing
+    row ends the run: where it becomes null instead, each image is decoded to know. Where the image is asked for later,
+    headers are read once, from the bytes that are kept for the decode.
     """
-    match plan:
-        case Filter(input=DecodeImages(column=column, on_error="raise") as decode, predicate=predicate):
-            if not decode.keeps_files or not predicate.is_elementwise or not _asks_header(predicate, column):
-                return None
-            return replace(decode, input=replace(plan, input=decode.input))
+    if not isinstance(plan, Drop | Select | GroupBy):
+        return None
+    for column in _ended(plan):
+        if _asks_heads(plan, column) and (below := _with_heads(plan.inputs[0], column)) is not None:
+            return plan.map_inputs(lambda _, below=below: below)  # type: ignore[misc]  # bound at once
     return None
 
 
-def _asks_header(predicate: Expression, column: str) -> bool:
-    chains = [chain for chain in predicate.chains if column in chain.inputs]
-    plain = column in predicate.expr.meta.root_names()
-    return bool(chains) and not plain and all(chain.is_attribute for chain in chains)
+def _ended(plan: Drop | Select | GroupBy) -> frozenset[str]:
+    """Name the columns whose values nothing after a step can see."""
+    if isinstance(plan, Drop):
+        return frozenset(plan.columns)
+    return frozenset(schema_of(plan.input) or ())
+
+
+def _asks_heads(step: Plan, column: str) -> bool:
+    """Whether a step leaves a column alone, or asks it for nothing but what is in the header."""
+    expressions = expressions_of(step)[0]
+    if any(column in one.expr.meta.root_names() for one in expressions):
+        return False
+    chains = [chain for one in expressions for chain in one.chains if column in chain.inputs]
+    return all(
+        chain.is_attribute and isinstance(last := chain.operations[-1], Attribute) and last.name in _IN_THE_HEAD
+        for chain in chains
+    )
+
+
+def _with_heads(step: Plan, column: str) -> Plan | None:
+    """Let the step that reads a column read heads only; ``None`` if something below looks at more."""
+    match step:
+        case ReadFiles(column=made, on_error="raise", only_heads=False) if made == column:
+            return replace(step, only_heads=True)
+        case DecodeImages(column=made, on_error="raise", size=None, exif_transpose=True) if made == column:
+            below = _with_heads(step.input, column)
+            return None if below is None else replace(step, input=below)
+    if not isinstance(step, _PASSED) or _touches(step, column):
+        return None
+    below = _with_heads(step.inputs[0], column)
+    return None if below is None else step.map_inputs(lambda _: below)
+
+
+def _touches(step: Plan, column: str) -> bool:
+    if column in (columns_made(step) or ()):
+        return True
+    return not _asks_heads(step, column) if expressions_of(step)[0] else column in (columns_read(step) or ())

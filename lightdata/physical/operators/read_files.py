@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lightdata.errors import ReadError
-from lightdata.io.files import read_file
+from lightdata.io.location import read_file, read_image_head
 from lightdata.physical.stage import URI, Context, in_row_order, with_column
 from lightdata.types.plain_array import plain_array
 
@@ -22,6 +22,8 @@ class ReadFilesOperator:
     column: str
     filesystem: Any
     on_error: str
+    only_heads: bool = False
+    """Whether the header of an image is enough."""
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Read the files of each batch."""
@@ -41,7 +43,8 @@ class ReadFilesOperator:
         if path is None:
             return None, True
         try:
-            return read_file(path, self.filesystem), True
+            read = read_image_head if self.only_heads else read_file
+            return read(path, self.filesystem), True
         except ReadError as error:
             located = error.at(row=number, stage="read")
             if self.on_error == "raise":

@@ -28,54 +28,102 @@ DECODE = DecodeImages(input=READ, column="image")
 IMAGE = pl.col("image").image
 
 
+ENDS = [
+    lambda ds: ds.drop("image"),
+    lambda ds: ds.select("n"),
+    lambda ds: ds.select("n", IMAGE.height()),
+    lambda ds: ds.group_by("n").agg(IMAGE.width().max()),
+    lambda ds: ds.group_by(IMAGE.format()).len(),
+]
+
+QUESTIONS = [
+    IMAGE.width() >= 3,
+    (IMAGE.width() > IMAGE.height()) & (pl.col("n") > 1),
+    IMAGE.mode() == "RGB",
+    IMAGE.format().is_in(["png", "jpeg"]),
+    IMAGE.channels() == 3,
+    IMAGE.width().is_null(),
+    IMAGE.width() == IMAGE.width().max(),
+    pl.col("n") > 1,
+]
+
+
+def reader(plan):
+    """Find the step that reads files."""
+    return next(step for step in plan.walk() if isinstance(step, ReadFiles))
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_heads_are_enough_where_only_headers_are_asked(question, end):
+    """Where an image column ends and was only asked what its header tells, only heads of files are read."""
+    plan = end(ld.Dataset(DECODE).filter(question).sort("n").with_columns(h=IMAGE.height()))._plan
+    changed = header_only_attributes(plan)
+    assert reader(changed).only_heads
+    assert header_only_attributes(changed) is None
+
+
+@pytest.mark.parametrize("mode", ["L", None])
+def test_a_mode_is_told_by_the_header_too(mode):
+    """Images that are converted when they are decoded have the size of their files."""
+    plan = ld.Dataset(replace(DECODE, mode=mode)).filter(IMAGE.width() > 3).drop("image")._plan
+    assert reader(header_only_attributes(plan)).only_heads
+
+
 @pytest.mark.parametrize(
-    "predicate",
+    "query",
     [
-        IMAGE.width() >= 3,
-        (IMAGE.width() > IMAGE.height()) & (pl.col("n") > 1),
-        IMAGE.mode() == "RGB",
-        IMAGE.format().is_in(["PNG", "JPEG"]),
-        IMAGE.channels() == 3,
-        IMAGE.width().is_null(),
+        lambda ds: ds.filter(IMAGE.width() > 3),
+        lambda ds: ds.filter(IMAGE.resize(4, 4).image.width() > 3).drop("image"),
+        lambda ds: ds.filter(IMAGE.to_tensor().tensor.mean() > 3).drop("image"),
+        lambda ds: ds.filter(pl.col("image").is_not_null()).drop("image"),
+        lambda ds: ds.filter(IMAGE.n_frames() > 1).drop("image"),
+        lambda ds: ds.select(IMAGE.exif(274)),
+        lambda ds: ds.with_columns(copy="image").drop("image"),
+        lambda ds: ds.with_columns(small=IMAGE.resize(2, 2)).drop("image"),
+        lambda ds: ds.map(lambda row: row, schema={"n": int, "image": ld.image_type()}).drop("image"),
+        lambda ds: ds.group_by("n").agg("image"),
+        lambda ds: ds.sort("image").drop("image"),
+        lambda ds: ds.rename({"image": "photo"}).drop("photo"),
     ],
 )
-def test_header_questions_pass_the_decode(predicate):
-    """A filter that only asks the header goes below the decode."""
-    plan = ld.Dataset(DECODE).filter(predicate)._plan
-    assert header_only_attributes(plan) == replace(DECODE, input=replace(plan, input=READ))
+def test_whole_files_are_read_where_more_is_asked(query):
+    """Pixels, frames, EXIF, functions and the column itself need whole files."""
+    plan = query(ld.Dataset(DECODE))._plan
+    assert header_only_attributes(plan) is None
 
 
 @pytest.mark.parametrize(
-    "predicate",
-    [
-        IMAGE.resize(4, 4).image.width() > 3,
-        IMAGE.to_tensor().tensor.mean() > 3,
-        pl.col("image").is_not_null(),
-        pl.col("image").is_not_null() & (IMAGE.width() > 3),
-        pl.col("n") > 1,
-        IMAGE.width() == IMAGE.width().max(),
-        IMAGE.width().cum_sum() > 5,
-        IMAGE.width().shift(1) > 5,
-    ],
+    "change", [{"on_error": "null"}, {"on_error": "skip"}, {"size": (3, 3)}, {"exif_transpose": False}]
 )
-def test_other_questions_wait(predicate):
-    """A filter that needs pixels, the column itself or other rows stays above the decode."""
-    assert header_only_attributes(ld.Dataset(DECODE).filter(predicate)._plan) is None
+def test_a_decode_that_looks_at_pixels_needs_whole_files(change):
+    """Where images are decoded to find failing rows, or to change them, whole files are read."""
+    plan = ld.Dataset(replace(DECODE, **change)).filter(IMAGE.width() > 3).drop("image")._plan
+    assert header_only_attributes(plan) is None
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"on_error": "null"}, {"on_error": "skip"}, {"mode": "L"}, {"size": (3, 3)}, {"exif_transpose": False}],
-)
-def test_a_decode_that_changes_what_is_seen_keeps_the_filter(change):
-    """Where failing rows become null or are skipped, or the image is changed, the filter waits."""
-    assert header_only_attributes(ld.Dataset(replace(DECODE, **change)).filter(IMAGE.width() > 3)._plan) is None
+def test_headers_are_read_once_and_bytes_are_kept(tmp_path):
+    """A filter on sizes reads each header once; only what it keeps is decoded; no file is opened twice."""
+    for width in range(1, 9):
+        Image.new("RGB", (width, 3)).save(tmp_path / f"{width}.jpg")
+    query = ld.read_images(tmp_path).filter(IMAGE.width() > 5, IMAGE.height() == 3)
+    query = query.select(mean=IMAGE.to_tensor().tensor.mean())
+    assert query.collect().height == 3
+    stats = query.stats()
+    assert (stats.files_opened, stats.headers_read, stats.images_decoded) == (8, 8, 3)
 
 
-def test_a_remade_column_keeps_the_filter():
-    """A filter on a column that was made anew in between stays where it is."""
-    ds = ld.Dataset(DECODE).with_columns(image=IMAGE.resize(2, 2)).filter(IMAGE.width() == 2)
-    assert header_only_attributes(ds._plan) is None
+def test_only_the_beginning_of_a_large_photo_is_read(tmp_path):
+    """The size of a JPEG of a megabyte costs 64 KiB; that of a PNG, which may turn at its end, the whole file."""
+    noise = Image.effect_noise((1200, 900), 90)
+    noise.save(tmp_path / "a.jpg", quality=97)
+    noise.save(tmp_path / "b.png")
+    sizes = {path.suffix: path.stat().st_size for path in tmp_path.iterdir()}
+    assert min(sizes.values()) > 1 << 19
+    query = ld.read_images(tmp_path).select(IMAGE.width(), h=IMAGE.height(), m=IMAGE.mode(), f=IMAGE.format())
+    rows = query.take_all()
+    assert rows == [{"image": 1200, "h": 900, "m": "L", "f": kind} for kind in ("jpeg", "png")]
+    assert query.stats().bytes_read == (64 << 10) + sizes[".png"]
 
 
 @pytest.mark.parametrize("optimize", [True, False])
