@@ -209,8 +209,8 @@ def ran(plan):
         batches = list(InlineExecutor().run(lower(plan, workers=1)))
     except (LightdataError, ValueError, OSError):
         return "error"
-    columns = zip(*(batch.columns for batch in batches), strict=True)
-    return schema_of(plan), [[row for array in arrays for row in rows_of(array)] for arrays in columns]
+    schema = schema_of(plan)
+    return schema, [[row for batch in batches for row in rows_of(batch.column(name))] for name in schema]
 
 
 def check_queries(files, queried, kept):
