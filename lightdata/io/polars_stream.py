@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import polars as pl
@@ -80,28 +80,41 @@ def scan_stream(upstream: Upstream, schema: Schema) -> pl.LazyFrame:
     return scan_opened(opened, schema)
 
 
-def scan_opened(opened: Open, schema: Schema) -> pl.LazyFrame:
+def scan_opened(opened: Open, schema: Schema | Callable[[], Schema]) -> pl.LazyFrame:
     """Make a frame of rows that are streamed, anew each time it is read, by a function that is told what is needed.
 
     The function may leave columns and rows in that were not asked for: they are cut away here. Where it filters, it
-    must cut first: the predicate is about the first ``n_rows`` rows.
+    must cut first: the predicate is about the first ``n_rows`` rows. The stream is closed when Polars needs no more. A
+    schema that takes work to know is given as a function, which Polars calls when it is asked for one.
     """
 
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
-        for batch in opened(columns, predicate, n_rows):
-            frame = frame_of(batch)
-            frame = frame if left is None else frame.head(left)
-            left = None if left is None else left - frame.height
-            frame = frame if predicate is None else frame.filter(predicate)  # Polars means: of the first n_rows rows
-            # A frame forgets its height with its last column.
-            yield frame if columns is None else frame.select(columns) if columns else pl.DataFrame(height=frame.height)
-            if left == 0:
-                return
+        batches = opened(columns, predicate, n_rows)
+        try:
+            for batch in batches:
+                frame = frame_of(batch)
+                frame = frame if left is None else frame.head(left)
+                left = None if left is None else left - frame.height
+                frame = frame if predicate is None else frame.filter(predicate)  # of the first n_rows rows
+                yield _only(frame, columns)
+                if left == 0:
+                    return
+        finally:
+            if hasattr(batches, "close"):
+                batches.close()
 
-    return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=schema.to_polars()))
+    types = (lambda: pl.Schema(schema().to_polars())) if callable(schema) else schema.to_polars()
+    return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=types))
+
+
+def _only(frame: pl.DataFrame, columns: list[str] | None) -> pl.DataFrame:
+    """Choose columns; a frame forgets its height with its last one."""
+    if columns is None:
+        return frame
+    return frame.select(columns) if columns else pl.DataFrame(height=frame.height)
 
 
 def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
@@ -109,7 +122,7 @@ def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(batch)) if batch.num_columns else pl.DataFrame(height=batch.num_rows)
 
 
-def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Iterator[pa.RecordBatch]:
+def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Generator[pa.RecordBatch, None, None]:
     """Run a query in Polars' streaming engine and give its batches in canonical types, in order.
 
     Raises
