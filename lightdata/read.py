@@ -259,12 +259,13 @@ def from_polars(frames: pl.DataFrame | pl.LazyFrame | Sequence[pl.DataFrame | pl
     whole = [frames] if isinstance(frames, pl.DataFrame | pl.LazyFrame) else list(frames)
     if not whole:
         raise ArgumentError("from_polars needs at least one frame")
-    if any(isinstance(frame, pl.LazyFrame) for frame in whole):
+    eager = [frame for frame in whole if isinstance(frame, pl.DataFrame)]
+    if len(eager) < len(whole):
         lazy = [frame.lazy() for frame in whole]
         return Dataset(plan_of("from_polars", lazy[0] if len(lazy) == 1 else pl.concat(lazy)))
-    for frame in whole:
+    for frame in eager:
         held_schema(frame.schema)
-    return from_arrow([frame.to_arrow() for frame in whole])
+    return from_arrow([frame.to_arrow() for frame in eager])
 
 
 def sql(query: str, /, **tables: Any) -> Dataset:

@@ -15,14 +15,19 @@ from typing import Any, TypeVar
 import polars as pl
 import pyarrow as pa
 
+from lightdata.config import config
 from lightdata.errors import ExpressionError
 from lightdata.expr.deferred import in_words
 from lightdata.io.memory import one_batch
+from lightdata.io.memory_budget import memory_budget
 from lightdata.kernels.rebatch import owned
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
 
 _T = TypeVar("_T")
+
+POLARS_SHARE = 2
+"""The part of ``memory_limit_bytes`` that Polars has, one in so many, where a query runs in it; pixels have the rest."""
 
 Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
 """Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
@@ -125,6 +130,8 @@ def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
 def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Generator[pa.RecordBatch, None, None]:
     """Run a query in Polars' streaming engine and give its batches in canonical types, in order.
 
+    Polars may take its share of ``memory_limit_bytes``, then it spills what it can.
+
     Raises
     ------
     ExpressionError
@@ -134,12 +141,13 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> G
     query = query.select(pl.len()) if counted else query
     batches: Any = None
     try:
-        batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
-        for frame in batches:
-            if counted:
-                yield rows_without_columns(frame.item())
-            elif frame.height:
-                yield one_batch(canonical(frame.to_arrow()))
+        with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
+            batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
+            for frame in batches:
+                if counted:
+                    yield rows_without_columns(frame.item())
+                elif frame.height:
+                    yield one_batch(canonical(frame.to_arrow()))
     except pl.exceptions.PolarsError as error:
         if found := next((one.error for one in upstreams if one.error is not None), None):
             raise found from None

@@ -49,7 +49,11 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False) -> Pipeline:
 
 def _starts_in_polars(fragment: Plan) -> bool:
     last = next(reversed(list(fragment.walk())))
-    return not isinstance(fragment, Scan) and isinstance(last, Scan) and isinstance(last.source, MemorySource | LazyFrameSource)
+    return (
+        not isinstance(fragment, Scan)
+        and isinstance(last, Scan)
+        and isinstance(last.source, MemorySource | LazyFrameSource)
+    )
 
 
 @dataclass(slots=True)
