@@ -27,7 +27,7 @@ from lightdata.types.schema import Schema
 _T = TypeVar("_T")
 
 POLARS_SHARE = 2
-"""The part of ``memory_limit_bytes`` that Polars has, one in so many, where a query runs in it; pixels have the rest."""
+"""The part of ``memory_limit_bytes`` that Polars has where a query runs in it, one in so many; pixels have the rest."""
 
 Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
 """Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
