@@ -2,12 +2,15 @@
 
 This is the only module that touches Polars' unstable hooks, ``register_io_source`` and ``collect_batches``. A source
 applies columns, predicate and row limit itself, as Polars expects of it: one that ignored ``n_rows`` would be read
-too far. Polars pulls from a source in a thread of its own.
+too far. Polars pulls from a source in a thread of its own, and lets go of one it has had enough of only when somebody
+calls Polars again. A thread that pulls while the interpreter ends would take the process down, so streams end first.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar
@@ -31,6 +34,42 @@ POLARS_SHARE = 2
 
 Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
 """Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
+
+
+_END_S = 0.5
+"""Seconds that the end of the interpreter waits for Polars to let go of its sources."""
+
+
+class _Sources:
+    """The sources that Polars has opened and not let go of."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._count = 0
+        self.are_over = False
+
+    def add(self, change: int) -> None:
+        """Count one that is opened, or let go of."""
+        with self._turn:
+            self._count += change
+
+    def end(self) -> None:
+        """Let every source end where it is pulled from next, and wait until Polars has let go."""
+        self.are_over = True
+        deadline = time.monotonic() + _END_S
+        while self._count and time.monotonic() < deadline:
+            let_go()
+            time.sleep(0.001)
+        time.sleep(0.002)  # for the way back out of the last pull
+
+
+_sources = _Sources()
+atexit.register(_sources.end)
+
+
+def let_go() -> None:
+    """Call Polars, which then drops what it has let go of in threads that could not."""
+    pl.thread_pool_size()
 
 
 class Upstream:
@@ -96,23 +135,33 @@ def scan_opened(opened: Open, schema: Schema | Callable[[], Schema]) -> pl.LazyF
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
-        left = n_rows
-        batches = opened(columns, predicate, n_rows)
+        _sources.add(1)
+        batches: Iterator[pa.RecordBatch] = iter(())
         try:
-            for batch in batches:
-                frame = frame_of(batch)
-                frame = frame if left is None else frame.head(left)
-                left = None if left is None else left - frame.height
-                frame = frame if predicate is None else frame.filter(predicate)  # of the first n_rows rows
-                yield _only(frame, columns)
-                if left == 0:
-                    return
+            batches = opened(columns, predicate, n_rows)
+            yield from _asked(batches, columns, predicate, n_rows)
         finally:
+            _sources.add(-1)
             if hasattr(batches, "close"):
                 batches.close()
 
     types = (lambda: pl.Schema(schema().to_polars())) if callable(schema) else schema.to_polars()
     return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=types))
+
+
+def _asked(
+    batches: Iterator[pa.RecordBatch], columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None
+) -> Iterator[pl.DataFrame]:
+    """Cut batches down to what Polars asks for: of the first ``n_rows`` rows those that fulfil the predicate."""
+    left = n_rows
+    for batch in batches:
+        frame = frame_of(batch)
+        frame = frame if left is None else frame.head(left)
+        left = None if left is None else left - frame.height
+        frame = frame if predicate is None else frame.filter(predicate)
+        yield _only(frame, columns)
+        if left == 0 or _sources.are_over:
+            return
 
 
 def _only(frame: pl.DataFrame, columns: list[str] | None) -> pl.DataFrame:
@@ -140,22 +189,23 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> G
     counted = not query.collect_schema()  # a frame forgets its height with its last column
     query = query.select(pl.len()) if counted else query
     batches: Any = None
-    try:
-        with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
+    with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
+        try:
             batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
             for frame in batches:
                 if counted:
                     yield rows_without_columns(frame.item())
                 elif frame.height:
                     yield one_batch(canonical(frame.to_arrow()))
-    except pl.exceptions.PolarsError as error:
-        if found := next((one.error for one in upstreams if one.error is not None), None):
-            raise found from None
-        raise ExpressionError(in_words(str(error))) from error
-    finally:
-        del batches  # Polars stops pulling when nobody holds it
-        for upstream in upstreams:
-            upstream.close()
+        except pl.exceptions.PolarsError as error:
+            if found := next((one.error for one in upstreams if one.error is not None), None):
+                raise found from None
+            raise ExpressionError(in_words(str(error))) from error
+        finally:
+            del batches  # Polars stops pulling when nobody holds it
+            for upstream in upstreams:
+                upstream.close()
+            let_go()
 
 
 def rows_without_columns(count: int) -> pa.RecordBatch:

@@ -145,7 +145,7 @@ PRICES = pa.table({"id": [1, 2], "price": [10, 20]})
 def test_sql_finds_tables_by_name():
     """Variables, local before global, and keyword arguments are tables: datasets, frames, Arrow tables."""
     ds = ld.range(4)
-    frame = pl.LazyFrame({"id": [1, 3], "name": ["one", "three"]})
+    frame = pl.LazyFrame({"id": [1, 3], "name": ["one", "three"]})  # noqa: F841 - found by its name
     query = "select name, price from ds join frame using (id) left join PRICES using (id) order by id"
     assert ld.sql(query).take_all() == [{"name": "one", "price": 10}, {"name": "three", "price": None}]
     assert ld.sql("select count(*) as n from ds", ds=ld.range(7)).take_all() == [{"n": 7}]
@@ -155,7 +155,7 @@ def test_sql_finds_tables_by_name():
 
 def test_sql_is_a_dataset_that_waits():
     """The result is a lazy dataset, a Polars query inside."""
-    ds = ld.range(4)
+    ds = ld.range(4)  # noqa: F841 - found by its name
     found = ld.sql("select id, count(*) as n from ds group by id")
     assert isinstance(found._plan, Scan)
     assert isinstance(found._plan.source, LazyFrameSource)

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -82,7 +83,7 @@ def test_rows_without_columns_are_counted():
 def test_order_is_kept_whatever_the_batches(sizes):
     """Zero batches, empty ones, and batches of one row leave in the order they came."""
     ends = np.cumsum([0, *sizes])
-    opened = Recorded(*(batch(*range(a, b)) for a, b in zip(ends, ends[1:], strict=False)))
+    opened = Recorded(*(batch(*range(a, b)) for a, b in pairwise(ends)))
     query = scan_opened(opened, NUMBERS).with_columns(c=pl.col("a") * 2)
     assert [row["c"] for row in rows(query)] == list(range(0, 2 * int(ends[-1]), 2))
 
