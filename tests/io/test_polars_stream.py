@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import lightdata as ld
 from lightdata.errors import ExpressionError
-from lightdata.io.polars_stream import Upstream, collect_stream, rows_without_columns, scan_opened, scan_stream
+from lightdata.io.polars_stream import Upstream, collect_stream, let_go, rows_without_columns, scan_opened, scan_stream
 from lightdata.types.image import fixed_images
 from lightdata.types.schema import Schema
 
@@ -151,6 +152,10 @@ def test_a_source_is_closed_when_enough_rows_have_come():
     opened = Recorded(*(batch(n) for n in range(1000)))
     query = scan_opened(opened, NUMBERS).filter(pl.col("a") > 1)
     assert [row["a"] for row in rows(query.head(2))] == [2, 3]
+    deadline = time.monotonic() + 10
+    while not opened.closed and time.monotonic() < deadline:
+        let_go()  # Polars lets go in a thread of its own
+        time.sleep(0.01)
     assert opened.closed == 1
     assert opened.given < 1000
 

@@ -26,7 +26,7 @@ up, down = list(range(n)), list(range(n))[::-1]
 """
 
 QUERIES = (
-    PRELUDE
+    PRELUDE  # noqa: S608 - a script, not a statement
     + """
 ld.config(workers=int(sys.argv[1]), memory_limit_bytes=int(sys.argv[2]))
 turned = a.sort("id", descending=True)
