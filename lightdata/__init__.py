@@ -42,6 +42,7 @@ from lightdata.read import (
     read_numpy,
     read_parquet,
     read_tfrecords,
+    sql,
 )
 from lightdata.report.stats import Stats
 from lightdata.types.declare import image_type, tensor_type
@@ -89,6 +90,7 @@ __all__ = [
     "read_numpy",
     "read_parquet",
     "read_tfrecords",
+    "sql",
     "tensor_type",
     "when",
 ]

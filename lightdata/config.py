@@ -14,7 +14,8 @@ class Config:
     """Worker processes; ``None`` takes one for each core, ``0`` runs everything in the calling process."""
 
     memory_limit_bytes: int = 2 << 30
-    """Bytes in flight between the workers and the consumer before workers pause."""
+    """Bytes in flight between the workers and the consumer before workers pause; half of it is Polars' where a query
+    sorts, joins or groups, which then spills what it can to disk."""
 
     batch_bytes: int = 32 << 20
     """Decoded bytes that one batch of images may take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,9 +13,12 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lightdata.dataset.combining import plan_of
 from lightdata.dataset.dataset import Dataset
+from lightdata.dataset.exchange import sql_plan, tables_around
 from lightdata.errors import ArgumentError
 from lightdata.io.files import FileListSource, Partitioning, as_paths, check_paths
+from lightdata.io.lazy_frame import held_schema
 from lightdata.io.memory import MemorySource, RangeSource
 from lightdata.io.numpy import NumpySource
 from lightdata.kernels.columns import column_from
@@ -241,10 +245,47 @@ def from_arrow(tables: pa.Table | pa.RecordBatch | Sequence[pa.Table | pa.Record
     return Dataset(Scan(source=MemorySource(canonical(pa.concat_tables(whole)))))
 
 
-def from_polars(frames: pl.DataFrame | Sequence[pl.DataFrame]) -> Dataset:
-    """Make a dataset of Polars frames."""
-    whole = [frames] if isinstance(frames, pl.DataFrame) else list(frames)
-    return from_arrow([frame.to_arrow() for frame in whole])
+def from_polars(frames: pl.DataFrame | pl.LazyFrame | Sequence[pl.DataFrame | pl.LazyFrame]) -> Dataset:
+    """Make a dataset of Polars frames; a lazy one runs when rows are asked for, and Polars optimizes across.
+
+    >>> from_polars(pl.LazyFrame({"a": [1, 2]}).filter(pl.col("a") > 1)).take_all()
+    [{'a': 2}]
+
+    Raises
+    ------
+    SchemaError
+        If a column cannot be held.
+    """
+    whole = [frames] if isinstance(frames, pl.DataFrame | pl.LazyFrame) else list(frames)
+    if not whole:
+        raise ArgumentError("from_polars needs at least one frame")
+    eager = [frame for frame in whole if isinstance(frame, pl.DataFrame)]
+    if len(eager) < len(whole):
+        lazy = [frame.lazy() for frame in whole]
+        return Dataset(plan_of("from_polars", lazy[0] if len(lazy) == 1 else pl.concat(lazy)))
+    for frame in eager:
+        held_schema(frame.schema)
+    return from_arrow([frame.to_arrow() for frame in eager])
+
+
+def sql(query: str, /, **tables: Any) -> Dataset:
+    """Ask datasets, Polars frames and Arrow tables in SQL, in Polars' dialect; nothing runs until rows are asked for.
+
+    A query names tables of ``tables``, and variables where it is called. Only columns that it needs are read. Without
+    ``order by``, groups and joined rows come in any order.
+
+    >>> numbers = range(5)
+    >>> sql("select id from numbers where id > 2 order by id desc").take_all()
+    [{'id': 4}, {'id': 3}]
+
+    Raises
+    ------
+    PlanError
+        If the query is wrong.
+    """
+    frame = inspect.currentframe()
+    around = tables_around(query, None if frame is None else frame.f_back)
+    return Dataset(sql_plan(query, {**around, **tables}))
 
 
 def from_pandas(frames: Any) -> Dataset:

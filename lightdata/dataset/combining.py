@@ -16,6 +16,7 @@ from lightdata.dataset.verbs import IntoExpr, as_exprs, checked_count
 from lightdata.errors import ArgumentError, SchemaError
 from lightdata.expr.deferred import Chain
 from lightdata.expr.expression import Expression, bind
+from lightdata.io.lazy_frame import LazyFrameSource, held_schema
 from lightdata.io.memory import MemorySource
 from lightdata.plan.node import Plan, Rename, Scan, Select
 from lightdata.plan.relational import Concat, Join, JoinAsof, JoinKind, Zip
@@ -247,7 +248,7 @@ class Combining(RelationalVerbs):
 
 
 def plan_of(verb: str, other: Any) -> Plan:
-    """Take a dataset, or a table in memory, as a plan.
+    """Take a dataset, a Polars frame, lazy or not, or an Arrow table as a plan.
 
     Raises
     ------
@@ -257,7 +258,10 @@ def plan_of(verb: str, other: Any) -> Plan:
     match other:
         case Combining():
             return other._plan  # noqa: SLF001 - the same class
+        case pl.LazyFrame():
+            return Scan(source=LazyFrameSource.open(other))
         case pl.DataFrame():
+            held_schema(other.schema)
             return Scan(source=MemorySource(canonical(other.to_arrow())))
         case pa.Table():
             return Scan(source=MemorySource(canonical(other)))

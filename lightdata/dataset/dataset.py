@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lightdata.dataset.writing import Writing
+from lightdata.dataset.exchange import Exchange
 
 
-class Dataset(Writing):
+class Dataset(Exchange):
     """A lazy table whose columns may be images and tensors.
 
     Verbs that return a dataset add a step to its plan and check it; nothing runs until rows are asked for. Rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -44,7 +44,7 @@ class _Streams:
 
     def __init__(self, run_stage: RunStage) -> None:
         self._run_stage = run_stage
-        self._open: list[Iterator[pa.RecordBatch]] = []
+        self._open: list[Iterator[Any]] = []
         self._spools: dict[int, Spool] = {}
 
     def of(self, pipeline: Pipeline) -> Iterator[pa.RecordBatch]:
@@ -54,6 +54,7 @@ class _Streams:
         match pipeline.start:
             case SourceScan(source=source, pushdowns=pushdowns, task_rows=rows):
                 tasks = source.tasks(pushdowns, task_rows=rows)
+                self._open.append(tasks)
             case SharedRows() as shared:
                 batches = self._opened(self._spool(shared).read())
             case confluence:
@@ -86,7 +87,7 @@ class _Streams:
             spool.close()
 
 
-def close(batches: Iterator[pa.RecordBatch]) -> None:
-    """Close a stream of batches that can be closed: a generator ends what runs behind it."""
+def close(batches: Iterator[Any]) -> None:
+    """Close a stream of batches or tasks that can be closed: a generator ends what runs behind it."""
     if hasattr(batches, "close"):
         batches.close()

@@ -39,8 +39,10 @@ from lightdata.execute.message import (
 )
 from lightdata.execute.processes import Worker, leased
 from lightdata.io.memory import BatchTask
+from lightdata.io.polars_stream import POLARS_SHARE
 from lightdata.io.source import ReadTask
 from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.polars_segment import PolarsSegment
 from lightdata.physical.stage import Context, Pipeline, WorkStage
 from lightdata.report.run_log import RunLog
 
@@ -68,9 +70,11 @@ class PoolExecutor:
         self._workers = workers
         self._log = log or RunLog()
         self._inline_tasks = inline_tasks
+        self._stage_bytes = config().memory_limit_bytes
 
     def run(self, pipeline: Pipeline, /) -> Iterator[pa.RecordBatch]:
         """Stream the pipeline's batches."""
+        self._stage_bytes = bytes_for_each_stage(pipeline)
         return run_steps(pipeline, self.run_stage)
 
     def run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
@@ -89,7 +93,7 @@ class PoolExecutor:
         count = min(self._workers, stage.max_workers or self._workers)
         rest = chain([first] if second is None else [first, second], tasks)
         with leased(count, context.tally) as workers:
-            yield from _StageRun(stage, rest, workers, self._log).batches()
+            yield from _StageRun(stage, rest, workers, self._log, self._stage_bytes).batches()
 
 
 @dataclass(slots=True)
@@ -112,8 +116,10 @@ class _StageRun:
         tasks: Iterator[ReadTask],
         workers: list[Worker],
         log: RunLog,
+        limit_bytes: int,
     ) -> None:
         self._stage = stage
+        self._limit_bytes = limit_bytes
         self._tasks = tasks
         self._workers = workers
         self._log = log
@@ -124,13 +130,12 @@ class _StageRun:
         self._begin()
 
     def _begin(self) -> None:
-        settings = config()
         message = StageMessage(
             cloudpickle.dumps(self._stage),
-            settings,
+            config(),
             os.getcwd(),
             list(sys.path),
-            settings.memory_limit_bytes // len(self._workers),
+            self._limit_bytes // len(self._workers),
         )
         for worker in self._workers:
             worker.tasks.clear()
@@ -230,6 +235,16 @@ def _remade(content: bytes, text: str) -> BaseException:
     error.__notes__ = notes
     error.__cause__ = RemoteTraceback(text)
     return error
+
+
+def bytes_for_each_stage(pipeline: Pipeline) -> int:
+    """Share ``memory_limit_bytes`` out: to Polars, where the query runs in it, and to the stages, which may all run."""
+    parts = list(pipeline.walk())
+    limit = config().memory_limit_bytes
+    if any(isinstance(part.start, PolarsSegment) for part in parts):
+        limit -= limit // POLARS_SHARE
+    heavy = sum(isinstance(step, WorkStage) and step.is_heavy for part in parts for step in part.steps)
+    return limit // max(heavy, 1)
 
 
 def worker_count() -> int:

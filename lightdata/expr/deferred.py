@@ -1,7 +1,8 @@
 """Pixel operations as columns that do not exist yet.
 
 ``pl.col("image").image.resize(8, 8)`` is the plain Polars expression ``pl.col(NAME).alias("image")``. NAME is the
-chain in words behind a reserved mark, ``image.resize(height=8, width=8)``, and a small grammar reads it back::
+chain in words behind a reserved mark, ``image.resize(height=8, width=8)``, then a hint for whoever meets it in a frame
+without that column. A small grammar reads the words back::
 
     chain     = column { "." operation }
     column    = identifier | JSON string
@@ -32,6 +33,9 @@ from lightdata.types.result_type import output_type
 
 MARK = "\u2063"
 """Starts the name of every deferred column: an invisible separator, so that words print as words."""
+
+_HINT = f"{MARK}, an operation of lightdata: do it on the Dataset, before to_lazy()"
+"""Ends the name of every deferred column: what Polars shows of one in a frame that has none."""
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
@@ -75,7 +79,7 @@ class Chain:
     @property
     def name(self) -> str:
         """The name of the deferred column."""
-        return MARK + str(self)
+        return f"{MARK}{self}{_HINT}"
 
     @property
     def inputs(self) -> frozenset[str]:
@@ -149,7 +153,7 @@ def parse(name: str) -> Chain:
     >>> parse(Chain("my image", (ops.Resize(height=8, width=9),)).name).operations
     (Resize(height=8, width=9, interpolation='bilinear'),)
     """
-    text = name.removeprefix(MARK)
+    text = name.removeprefix(MARK).removesuffix(_HINT)
     try:
         chain, rest = _parse_chain(text)
     except (LookupError, TypeError, ValueError) as error:
@@ -203,8 +207,9 @@ def is_deferred(name: str) -> bool:
 
 
 def in_words(text: str) -> str:
-    """Take the mark out of a message of Polars."""
-    return text.replace(MARK, "").replace("\\u{2063}", "")
+    """Take the marks out of a message of Polars, and the hints: here they are not needed."""
+    plain = text.replace("\\u{2063}", MARK)
+    return plain.replace(_HINT, "").replace(MARK, "")
 
 
 def chain_of(expr: pl.Expr, accessor: str) -> tuple[Chain, str]:
@@ -223,7 +228,7 @@ def chain_of(expr: pl.Expr, accessor: str) -> tuple[Chain, str]:
             "name it first with with_columns, then use that column"
         )
     name = root.meta.root_names()[0]
-    if MARK in name.removeprefix(MARK):
+    if MARK in name.removesuffix(_HINT).removeprefix(MARK):
         raise ExpressionError(f"column {in_words(name)!r} has a reserved, invisible character in its name; rename it")
     return (parse(name) if is_deferred(name) else Chain(name)), in_words(expr.meta.output_name())
 

@@ -2,30 +2,74 @@
 
 This is the only module that touches Polars' unstable hooks, ``register_io_source`` and ``collect_batches``. A source
 applies columns, predicate and row limit itself, as Polars expects of it: one that ignored ``n_rows`` would be read
-too far. Polars pulls from a source in a thread of its own.
+too far. Polars pulls from a source in a thread of its own, and lets go of one it has had enough of only when somebody
+calls Polars again. A thread that pulls while the interpreter ends would take the process down, so streams end first.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
 
+from lightdata.config import config
 from lightdata.errors import ExpressionError
 from lightdata.expr.deferred import in_words
 from lightdata.io.memory import one_batch
+from lightdata.io.memory_budget import memory_budget
 from lightdata.kernels.rebatch import owned
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
 
 _T = TypeVar("_T")
 
+POLARS_SHARE = 2
+"""The part of ``memory_limit_bytes`` that Polars has where a query runs in it, one in so many; pixels have the rest."""
+
 Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
 """Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
+
+
+_END_S = 0.5
+"""Seconds that the end of the interpreter waits for Polars to let go of its sources."""
+
+
+class _Sources:
+    """The sources that Polars has opened and not let go of."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._count = 0
+        self.are_over = False
+
+    def add(self, change: int) -> None:
+        """Count one that is opened, or let go of."""
+        with self._turn:
+            self._count += change
+
+    def end(self) -> None:
+        """Let every source end where it is pulled from next, and wait until Polars has let go."""
+        self.are_over = True
+        deadline = time.monotonic() + _END_S
+        while self._count and time.monotonic() < deadline:
+            let_go()
+            time.sleep(0.001)
+        time.sleep(0.002)  # for the way back out of the last pull
+
+
+_sources = _Sources()
+atexit.register(_sources.end)
+
+
+def let_go() -> None:
+    """Call Polars, which then drops what it has let go of in threads that could not."""
+    pl.thread_pool_size()
 
 
 class Upstream:
@@ -80,28 +124,51 @@ def scan_stream(upstream: Upstream, schema: Schema) -> pl.LazyFrame:
     return scan_opened(opened, schema)
 
 
-def scan_opened(opened: Open, schema: Schema) -> pl.LazyFrame:
+def scan_opened(opened: Open, schema: Schema | Callable[[], Schema]) -> pl.LazyFrame:
     """Make a frame of rows that are streamed, anew each time it is read, by a function that is told what is needed.
 
     The function may leave columns and rows in that were not asked for: they are cut away here. Where it filters, it
-    must cut first: the predicate is about the first ``n_rows`` rows.
+    must cut first: the predicate is about the first ``n_rows`` rows. The stream is closed when Polars needs no more. A
+    schema that takes work to know is given as a function, which Polars calls when it is asked for one.
     """
 
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
-        left = n_rows
-        for batch in opened(columns, predicate, n_rows):
-            frame = frame_of(batch)
-            frame = frame if left is None else frame.head(left)
-            left = None if left is None else left - frame.height
-            frame = frame if predicate is None else frame.filter(predicate)  # Polars means: of the first n_rows rows
-            # A frame forgets its height with its last column.
-            yield frame if columns is None else frame.select(columns) if columns else pl.DataFrame(height=frame.height)
-            if left == 0:
-                return
+        _sources.add(1)
+        batches: Iterator[pa.RecordBatch] = iter(())
+        try:
+            batches = opened(columns, predicate, n_rows)
+            yield from _asked(batches, columns, predicate, n_rows)
+        finally:
+            _sources.add(-1)
+            if hasattr(batches, "close"):
+                batches.close()
 
-    return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=schema.to_polars()))
+    types = (lambda: pl.Schema(schema().to_polars())) if callable(schema) else schema.to_polars()
+    return _quietly(lambda: pl.io.plugins.register_io_source(source, schema=types))
+
+
+def _asked(
+    batches: Iterator[pa.RecordBatch], columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None
+) -> Iterator[pl.DataFrame]:
+    """Cut batches down to what Polars asks for: of the first ``n_rows`` rows those that fulfil the predicate."""
+    left = n_rows
+    for batch in batches:
+        frame = frame_of(batch)
+        frame = frame if left is None else frame.head(left)
+        left = None if left is None else left - frame.height
+        frame = frame if predicate is None else frame.filter(predicate)
+        yield _only(frame, columns)
+        if left == 0 or _sources.are_over:
+            return
+
+
+def _only(frame: pl.DataFrame, columns: list[str] | None) -> pl.DataFrame:
+    """Choose columns; a frame forgets its height with its last one."""
+    if columns is None:
+        return frame
+    return frame.select(columns) if columns else pl.DataFrame(height=frame.height)
 
 
 def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
@@ -109,8 +176,10 @@ def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(batch)) if batch.num_columns else pl.DataFrame(height=batch.num_rows)
 
 
-def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Iterator[pa.RecordBatch]:
+def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Generator[pa.RecordBatch, None, None]:
     """Run a query in Polars' streaming engine and give its batches in canonical types, in order.
+
+    Polars may take its share of ``memory_limit_bytes``, then it spills what it can.
 
     Raises
     ------
@@ -120,21 +189,23 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> I
     counted = not query.collect_schema()  # a frame forgets its height with its last column
     query = query.select(pl.len()) if counted else query
     batches: Any = None
-    try:
-        batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
-        for frame in batches:
-            if counted:
-                yield rows_without_columns(frame.item())
-            elif frame.height:
-                yield one_batch(canonical(frame.to_arrow()))
-    except pl.exceptions.PolarsError as error:
-        if found := next((one.error for one in upstreams if one.error is not None), None):
-            raise found from None
-        raise ExpressionError(in_words(str(error))) from error
-    finally:
-        del batches  # Polars stops pulling when nobody holds it
-        for upstream in upstreams:
-            upstream.close()
+    with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
+        try:
+            batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
+            for frame in batches:
+                if counted:
+                    yield rows_without_columns(frame.item())
+                elif frame.height:
+                    yield one_batch(canonical(frame.to_arrow()))
+        except pl.exceptions.PolarsError as error:
+            if found := next((one.error for one in upstreams if one.error is not None), None):
+                raise found from None
+            raise ExpressionError(in_words(str(error))) from error
+        finally:
+            del batches  # Polars stops pulling when nobody holds it
+            for upstream in upstreams:
+                upstream.close()
+            let_go()
 
 
 def rows_without_columns(count: int) -> pa.RecordBatch:

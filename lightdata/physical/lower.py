@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lightdata.expr.deferred import Chain
+from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.io.memory import MemorySource
 from lightdata.physical.builder import Builder, Work, rows_for, work_of
 from lightdata.physical.confluence import ConcatStreams, ZipStreams
@@ -37,7 +38,7 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False) -> Pipeline:
     """
     schema = schema_of(plan)
     builder = _Lowering(plan, workers, pixels).lowered(plan, ())
-    if builder.fragment is not None and _starts_in_memory(builder.fragment):
+    if builder.fragment is not None and _starts_in_polars(builder.fragment):
         builder.is_relational = True  # nothing but Polars needs to see these rows
     _commit(builder)
     if pixels and (schema is None or any(isinstance(kind, ImageType) for kind in schema.values())):
@@ -46,9 +47,13 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False) -> Pipeline:
     return builder.pipeline()
 
 
-def _starts_in_memory(fragment: Plan) -> bool:
+def _starts_in_polars(fragment: Plan) -> bool:
     last = next(reversed(list(fragment.walk())))
-    return not isinstance(fragment, Scan) and isinstance(last, Scan) and isinstance(last.source, MemorySource)
+    return (
+        not isinstance(fragment, Scan)
+        and isinstance(last, Scan)
+        and isinstance(last.source, MemorySource | LazyFrameSource)
+    )
 
 
 @dataclass(slots=True)

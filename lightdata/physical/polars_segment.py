@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from lightdata.errors import ExpressionError
 from lightdata.expr.deferred import in_words
+from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.io.memory import MemorySource
 from lightdata.io.polars_stream import Upstream, collect_stream, scan_opened, scan_stream
 from lightdata.io.source import Pushdowns, Source
@@ -88,6 +89,8 @@ class _Frames:
 
 
 def _scan(source: Source, pushdowns: Pushdowns) -> pl.LazyFrame:
+    if isinstance(source, LazyFrameSource):
+        return source.query(pushdowns)  # so that Polars optimizes across
     schema = source.schema
     if schema is None:
         raise TypeError(f"{source} does not know its columns before it is read")
