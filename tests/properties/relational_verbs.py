@@ -15,7 +15,7 @@ from lightdata.dataset.combining import concat_plans
 Draw = Callable[[Any], Any]
 INTS = (pl.Int64, pl.Int32, pl.UInt32, pl.Int8)
 PLAIN = (*INTS, pl.Float64, pl.String, pl.Boolean)
-DECLARED = {pl.Int64: "int64", pl.Float64: "float64", pl.String: "string", pl.Boolean: "bool"}
+DECLARED = {pl.Int64: int, pl.Float64: float, pl.String: str, pl.Boolean: bool}
 
 
 def one_of(draw: Draw, values: Any) -> Any:
@@ -69,8 +69,8 @@ def measured(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     """Add what the headers of a column's images say."""
     images = [None if text is None else as_picture(text) for text in frame[column]]
     return frame.with_columns(
-        pl.Series("?width", [image and image.width for image in images], dtype=pl.Int32),
-        pl.Series("?height", [image and image.height for image in images], dtype=pl.Int32),
+        pl.Series("?width", [image and image.width for image in images], dtype=pl.UInt32),
+        pl.Series("?height", [image and image.height for image in images], dtype=pl.UInt32),
         pl.Series("?mode", [image and image.mode for image in images], dtype=pl.String),
     )
 
@@ -154,12 +154,12 @@ def with_header(draw: Draw, both: Both) -> Both:
     if not both.images():
         return both
     column, name = one_of(draw, both.images()), both.fresh("w")
-    image, (word, kind) = pl.col(column).image, one_of(draw, [("width", pl.Int32), ("mode", pl.String)])
+    image, word = pl.col(column).image, one_of(draw, ["width", "mode"])
     chain = image.width() if word == "width" else image.mode()
     gathers = one_of(draw, [lambda e: e, lambda e: e.max(), lambda e: e.rank("ordinal")])
     return both.apart(
         lambda q: q.with_columns(gathers(chain).alias(name)),
-        lambda f: bare(measured(f, column).with_columns(gathers(pl.col(f"?{word}").cast(kind)).alias(name))),
+        lambda f: bare(measured(f, column).with_columns(gathers(pl.col(f"?{word}")).alias(name))),
     )
 
 
@@ -230,9 +230,7 @@ def cast(draw: Draw, both: Both) -> Both:
 
 def map_rows(draw: Draw, both: Both) -> Both:
     types = _declared(both)
-    return both if types is None else both.then(lambda q: q.map(lambda row: row, schema=types)) if False else both.apart(
-        lambda q: q.map(lambda row: row, schema=types), lambda f: f
-    )
+    return both if types is None else both.apart(lambda q: q.map(lambda row: row, schema=types), lambda f: f)
 
 
 def map_batches(draw: Draw, both: Both) -> Both:
@@ -452,7 +450,7 @@ def join_by_header(draw: Draw, both: Both) -> Both:
     if not both.images():
         return both
     column = one_of(draw, both.images())
-    sizes = pl.DataFrame({"wide": [1, 3, 4], "word": ["one", "three", "four"]}, schema_overrides={"wide": pl.Int32})
+    sizes = pl.DataFrame({"wide": [1, 3, 4], "word": ["one", "three", "four"]}, schema_overrides={"wide": pl.UInt32})
     how = one_of(draw, ["inner", "left", "semi", "anti"])
     width = pl.col(column).image.width()
     if {"wide", "word"} & set(both.frame.columns):
@@ -536,7 +534,7 @@ def side_by_side(draw: Draw, both: Both) -> Both:
     other = other.then(lambda q: q.select(kept))
     return both.apart(
         lambda q: ld.Dataset(concat_plans([q._plan, other.query._plan], "horizontal")),
-        lambda f: pl.concat([f, other.frame], how="horizontal"),
+        lambda f: pl.concat([f, other.frame], how="horizontal_extend"),
     )
 
 
