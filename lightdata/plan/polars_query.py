@@ -25,7 +25,6 @@ from lightdata.plan.relational import (
     WithRowIndex,
 )
 
-
 def apply_step(step: Plan, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
     """Apply one step to the frames of its inputs, which hold the deferred columns it reads; none is left after it.
 
@@ -78,14 +77,15 @@ def _without_deferred(frames: Sequence[pl.LazyFrame], result: pl.LazyFrame) -> p
 def _choose_rows(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
     match step:
         case Sort(by=by, descending=descending, nulls_last=nulls_last, maintain_order=order):
-            keys = _exprs(by)
-            return frame.sort(keys, descending=descending, nulls_last=nulls_last, maintain_order=order)
+            return _sorted(
+                frame, _exprs(by), descending=descending, nulls_last=nulls_last, maintain_order=order
+            )
         case Slice(offset=offset, length=length):
             return frame.slice(offset, length)
         case WithRowIndex(name=name, offset=offset):
             return frame.with_row_index(name, offset)
         case RandomShuffle(seed=seed):
-            return frame.sort(pl.int_range(pl.len()).shuffle(seed=seed))
+            return _mixed(frame, seed)
         case Unique(subset=subset, keep=keep, maintain_order=order):
             keys = [pl.exclude(f"^{MARK}.*$")] if subset is None else _keys(subset)
             return frame.unique(keys, keep=keep, maintain_order=order)
@@ -102,7 +102,20 @@ def _sample(step: Sample, frame: pl.LazyFrame) -> pl.LazyFrame:
     # The draw is a permutation of which the first rows are taken: so shuffled or not, the rows are the same.
     place = pl.int_range(pl.len()).shuffle(seed=step.seed)
     kept = frame.filter(place < count)
-    return kept.sort(pl.int_range(pl.len()).shuffle(seed=step.seed)) if step.shuffle else kept
+    return _mixed(kept, step.seed) if step.shuffle else kept
+
+
+def _mixed(frame: pl.LazyFrame, seed: int | None) -> pl.LazyFrame:
+    return _sorted(frame, [pl.int_range(pl.len()).shuffle(seed=seed)])
+
+
+def _sorted(frame: pl.LazyFrame, keys: Sequence[pl.Expr], **order: Any) -> pl.LazyFrame:
+    """Order rows; a key that reads no column becomes one, since rows that Polars sees no column of vanish in a sort."""
+    if all(key.meta.root_names() for key in keys):
+        return frame.sort(keys, **order)
+    names = [f"{MARK}key {number}" for number in range(len(keys))]
+    named = [key.alias(name) for key, name in zip(keys, names, strict=True)]
+    return frame.with_columns(named).sort(names, **order).drop(names)
 
 
 def _join(step: Join | JoinAsof, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:

@@ -270,6 +270,11 @@ def sort(draw: Draw, both: Both) -> Both:
     return both.then(lambda q: q.sort(names, **order))
 
 
+def turn_round(draw: Draw, both: Both) -> Both:
+    """A key need not read a column."""
+    return both.then(lambda q: q.sort(pl.int_range(pl.len()), descending=True, maintain_order=True))
+
+
 def sort_by_header(draw: Draw, both: Both) -> Both:
     if not both.images():
         return both
@@ -563,7 +568,7 @@ ROWWISE = (
     *(filter_by_pixels, drop, rename, cast, map_rows, map_batches),
 )
 ALL_ROWS = (
-    *(with_columns_of_all_rows, with_row_index, sort, sort_by_header, extremes, unique, unique_rows, group_by),
+    *(with_columns_of_all_rows, with_row_index, sort, turn_round, sort_by_header, extremes, unique, unique_rows, group_by),
     *(explode, unpivot, pivot, cut, sample, random_shuffle, fill_null, drop_nulls),
 )
 SEVERAL = (
