@@ -25,6 +25,7 @@ from lightdata.plan.relational import (
     WithRowIndex,
 )
 
+
 def apply_step(step: Plan, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
     """Apply one step to the frames of its inputs, which hold the deferred columns it reads; none is left after it.
 
@@ -77,9 +78,7 @@ def _without_deferred(frames: Sequence[pl.LazyFrame], result: pl.LazyFrame) -> p
 def _choose_rows(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
     match step:
         case Sort(by=by, descending=descending, nulls_last=nulls_last, maintain_order=order):
-            return _sorted(
-                frame, _exprs(by), descending=descending, nulls_last=nulls_last, maintain_order=order
-            )
+            return _sorted(frame, _exprs(by), descending=descending, nulls_last=nulls_last, maintain_order=order)
         case Slice(offset=offset, length=length):
             return frame.slice(offset, length)
         case WithRowIndex(name=name, offset=offset):
@@ -156,9 +155,7 @@ def _reshape(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
         case Explode(columns=columns, empty_as_null=empty_as_null, keep_nulls=keep_nulls):
             return frame.explode(columns, empty_as_null=empty_as_null, keep_nulls=keep_nulls)
         case Unpivot():
-            return frame.unpivot(
-                list(step.on), index=list(step.index), variable_name=step.variable_name, value_name=step.value_name
-            )
+            return _unpivot(step, frame)
         case Pivot():
             return frame.pivot(
                 step.on,
@@ -170,3 +167,11 @@ def _reshape(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
                 separator=step.separator,
             )
     raise TypeError(f"no query for {type(step).__name__}; add a case to {__name__}")
+
+
+def _unpivot(step: Unpivot, frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Give all rows of the first column, then those of the next: Polars' streams would mix them as batches come."""
+    row, place = f"{MARK}row", pl.col(step.variable_name).replace_strict(step.on, range(len(step.on)))
+    names: Any = {"variable_name": step.variable_name, "value_name": step.value_name}
+    turned = frame.with_row_index(row).unpivot(list(step.on), index=[*step.index, row], **names)
+    return turned.sort(place, row).drop(row) if step.on else turned.drop(row)

@@ -115,6 +115,10 @@ def _check_types(plan: Plan, before: Schema) -> None:
             after = [dict(names).get(name, name) for name in before]
             if len(set(after)) < len(after):
                 raise SchemaError(f"rename would give two columns one name: {', '.join(sorted(after))}")
+        case Explode(columns=columns):
+            for name in columns:
+                if not pa.types.is_nested(before[name]) or pa.types.is_struct(before[name]):
+                    raise SchemaError(f"explode: column {name!r} is {describe(before[name])}, not lists")
         case Infer():
             _check_model(plan, before)
         case Write(sink=sink):

@@ -126,7 +126,9 @@ def rows(draw: Any, max_rows: int = 12) -> Both:
     are_files = draw(st.booleans())
     payloads = [None if kind is None else (PATHS if are_files else FILES)[kind] for kind in kinds]
     column = pa.array(payloads, pa.large_string() if are_files else pa.large_binary())
-    table = in_chunks(plain.to_arrow().append_column("image", column), draw(st.lists(st.integers(0, count), max_size=3)))
+    table = in_chunks(
+        plain.to_arrow().append_column("image", column), draw(st.lists(st.integers(0, count), max_size=3))
+    )
     return Both(_dataset(table, are_files=are_files), plain.with_columns(texts))
 
 

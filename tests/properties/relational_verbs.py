@@ -202,7 +202,9 @@ def filter_by_pixels(draw: Draw, both: Both) -> Both:
     def is_bright(text: str | None) -> bool:
         return text is not None and _in_mode(as_picture(text), "L").getpixel((0, 0)) > 100
 
-    return both.apart(lambda q: q.filter(chain), lambda f: f.filter(pl.Series(map(is_bright, f[column]), dtype=pl.Boolean)))
+    return both.apart(
+        lambda q: q.filter(chain), lambda f: f.filter(pl.Series(map(is_bright, f[column]), dtype=pl.Boolean))
+    )
 
 
 def drop(draw: Draw, both: Both) -> Both:
@@ -370,7 +372,9 @@ def pivot(draw: Draw, both: Both) -> Both:
 
 def cut(draw: Draw, both: Both) -> Both:
     n, offset = draw(st.integers(0, 6)), draw(st.integers(-7, 7))
-    verb = one_of(draw, [lambda q: q.head(n), lambda q: q.tail(n), lambda q: q.slice(offset, n), lambda q: q.slice(offset)])
+    verb = one_of(
+        draw, [lambda q: q.head(n), lambda q: q.tail(n), lambda q: q.slice(offset, n), lambda q: q.slice(offset)]
+    )
     return both.then(verb)
 
 
@@ -421,7 +425,11 @@ def join_labels(draw: Draw, both: Both) -> Both:
         schema={"label": pl.String, "weight": pl.Int64, "value": pl.Float64},
     )
     how = one_of(draw, ["inner", "left", "right", "full", "semi", "anti"])
-    more = {"how": how, "nulls_equal": draw(st.booleans()), "suffix": _suffix(both, [*other.columns, *both.frame.columns])}
+    more = {
+        "how": how,
+        "nulls_equal": draw(st.booleans()),
+        "suffix": _suffix(both, [*other.columns, *both.frame.columns]),
+    }
     more["coalesce"] = one_of(draw, [None, True]) if how in ("left", "right", "full") else None
     more["maintain_order"] = one_of(draw, ["left_right", "right_left"])
     return both.then(lambda q: q.join(other, on="label", **more))
@@ -538,7 +546,7 @@ def side_by_side(draw: Draw, both: Both) -> Both:
         return both
     other = other.then(lambda q: q.select(kept))
     return both.apart(
-        lambda q: ld.Dataset(concat_plans([q._plan, other.query._plan], "horizontal")),
+        lambda q: ld.Dataset(concat_plans([q._plan, other.query._plan], "horizontal_extend")),
         lambda f: pl.concat([f, other.frame], how="horizontal_extend"),
     )
 
@@ -547,9 +555,7 @@ def split(draw: Draw, both: Both) -> Both:
     """Parts of consecutive rows, as equal as can be."""
     n = draw(st.integers(1, 4))
     part = draw(st.integers(0, n - 1))
-    return both.apart(
-        lambda q: q.split(n)[part], lambda f: f[f.height * part // n : f.height * (part + 1) // n]
-    )
+    return both.apart(lambda q: q.split(n)[part], lambda f: f[f.height * part // n : f.height * (part + 1) // n])
 
 
 def train_test_split(draw: Draw, both: Both) -> Both:
@@ -568,7 +574,17 @@ ROWWISE = (
     *(filter_by_pixels, drop, rename, cast, map_rows, map_batches),
 )
 ALL_ROWS = (
-    *(with_columns_of_all_rows, with_row_index, sort, turn_round, sort_by_header, extremes, unique, unique_rows, group_by),
+    *(
+        with_columns_of_all_rows,
+        with_row_index,
+        sort,
+        turn_round,
+        sort_by_header,
+        extremes,
+        unique,
+        unique_rows,
+        group_by,
+    ),
     *(explode, unpivot, pivot, cut, sample, random_shuffle, fill_null, drop_nulls),
 )
 SEVERAL = (
@@ -578,9 +594,9 @@ SEVERAL = (
 
 
 @st.composite
-def queries(draw: Any, max_verbs: int = 6) -> Both:
+def queries(draw: Any, source: Any = rows(), max_verbs: int = 6) -> Both:  # noqa: B008 - a strategy is a value
     """Draw rows, and verbs one after another."""
-    both = draw(rows())
+    both = draw(source)
     for verb in draw(st.lists(st.sampled_from([*ROWWISE, *ALL_ROWS, *SEVERAL]), min_size=1, max_size=max_verbs)):
         if both.frame.columns:
             both = verb(draw, both)
