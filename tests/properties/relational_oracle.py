@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ NUMBERS = st.sampled_from([None, -1.5, 0.25, 2.0, 8.0, float("nan")])
 def rows(draw: Any, max_rows: int = 12) -> Both:
     """Draw rows: a number of their own, a label, a number that may be missing, and an image that may be."""
     count = draw(st.integers(0, max_rows))
-    one_each = dict(min_size=count, max_size=count)
+    one_each = {"min_size": count, "max_size": count}
     plain = pl.DataFrame(
         {
             "id": range(count),
@@ -144,7 +145,7 @@ def _dataset(table: pa.Table, *, are_files: bool) -> ld.Dataset:
 def in_chunks(table: pa.Table, cuts: list[int]) -> pa.Table:
     """Cut a table in chunks, empty ones among them."""
     places = [0, *sorted(cuts), table.num_rows]
-    parts = [table.slice(start, stop - start) for start, stop in zip(places, places[1:], strict=False)]
+    parts = [table.slice(start, stop - start) for start, stop in pairwise(places)]
     return pa.concat_tables(parts) if parts else table
 
 
