@@ -109,7 +109,6 @@ def with_expression(draw: Draw, both: Both) -> Both:
             pl.len().over(b).alias(name),
             a.reverse().alias(name),
             pl.int_range(pl.len()).alias(name),
-            pl.struct(a, b).alias(name).struct.field(a.meta.output_name()).alias(name),
         ],
     )
     return both.then(lambda q: q.with_columns(expr))
