@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self
 
-ConcatMethod = Literal["vertical", "vertical_relaxed", "diagonal", "diagonal_relaxed", "horizontal"]
+ConcatMethod = Literal[
+    "vertical", "vertical_relaxed", "diagonal", "diagonal_relaxed", "horizontal", "horizontal_extend"
+]
 _JOINS = ("inner", "left", "right", "full", "semi", "anti", "cross")
 
 
@@ -276,8 +278,8 @@ def concat_plans(plans: Sequence[Plan], how: ConcatMethod) -> Plan:
     SchemaError
         If their columns do not fit together.
     """
-    if how == "horizontal":
-        return Zip(parts=tuple(plans), pads=True)
+    if how in ("horizontal", "horizontal_extend"):
+        return Zip(parts=tuple(plans), pads=how == "horizontal_extend")
     known = [schema for plan in plans if (schema := schema_of(plan)) is not None]
     if len(known) < len(plans) or len(plans) == 1:
         return plans[0] if len(plans) == 1 else Concat(parts=tuple(plans))

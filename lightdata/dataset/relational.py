@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ColumnNames = Any
 """A name, a selector, or several of them."""
 
+_FILLS = ("forward", "backward", "min", "max", "mean", "zero", "one")
+
 
 class RelationalVerbs(Verbs):
     """A query that can be ordered, thinned out, reshaped and counted.
@@ -51,7 +53,8 @@ class RelationalVerbs(Verbs):
         """
         pairs = dtypes.items() if isinstance(dtypes, Mapping) else [(cs.all(), dtypes)]
         wanted = {name: dtype for columns, dtype in pairs for name in self._names("cast", columns)}
-        return self.with_columns(pl.col(name).cast(dtype, strict=strict) for name, dtype in wanted.items())
+        exprs = [pl.col(name).cast(dtype, strict=strict) for name, dtype in wanted.items()]
+        return self.with_columns(exprs) if exprs else self
 
     def with_row_index(self, name: str = "index", offset: int = 0) -> Self:
         """Number the rows in a first column.
@@ -209,7 +212,11 @@ class RelationalVerbs(Verbs):
         [{'variable': 'a', 'value': 1}, {'variable': 'b', 'value': 2}]
         """
         kept = () if index is None else self._names("unpivot", index)
-        names = [name for name in self._names("unpivot", cs.all() if on is None else on) if on or name not in kept]
+        names = [
+            name
+            for name in self._names("unpivot", cs.all() if on is None else on)
+            if on is not None or name not in kept
+        ]
         plan = Unpivot(
             input=self._plan,
             on=tuple(names),
@@ -272,7 +279,9 @@ class RelationalVerbs(Verbs):
         if (value is None) == (strategy is None):
             raise ArgumentError("fill_null takes either a value or a strategy")
         if strategy is not None:
-            return self.with_columns(pl.all().fill_null(strategy=strategy, limit=limit))  # type: ignore[arg-type]  # Polars checks it
+            if strategy not in _FILLS:
+                raise ArgumentError(f"fill_null: strategy must be one of {', '.join(_FILLS)}; got {strategy!r}")
+            return self.with_columns(pl.all().fill_null(strategy=strategy, limit=limit))  # type: ignore[arg-type]  # it is one of them
         names = self._names("fill_null", _of_kind(value, matches_supertype=matches_supertype))
         return self.with_columns(pl.col(name).fill_null(value) for name in names) if names else self
 

@@ -105,13 +105,18 @@ class Verbs:
             names.extend([column] if isinstance(column, str) else self._selected(column))
         return type(self)(Drop(input=self._plan, columns=tuple(dict.fromkeys(names))))
 
-    def rename(self, mapping: Mapping[str, str]) -> Self:
-        """Give columns other names.
+    def rename(self, mapping: Mapping[str, str] | Callable[[str], str]) -> Self:
+        """Give columns other names: those of a mapping, or of a function of each name.
 
         >>> import lightdata as ld
         >>> ld.range(1).rename({"id": "number"}).columns
         ['number']
         """
+        if callable(mapping):
+            schema = schema_of(self._plan)
+            if schema is None:
+                raise ExpressionError("rename: a function needs to know the columns; pass schema= to the step before")
+            mapping = {name: mapping(name) for name in schema}
         if wrong := [name for pair in mapping.items() for name in pair if not isinstance(name, str)]:
             raise ArgumentError(f"rename takes a mapping of names to names; got {wrong[0]!r}")
         return type(self)(Rename(input=self._plan, names=tuple(mapping.items())))

@@ -78,14 +78,13 @@ def _without_deferred(frames: Sequence[pl.LazyFrame], result: pl.LazyFrame) -> p
 def _choose_rows(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
     match step:
         case Sort(by=by, descending=descending, nulls_last=nulls_last, maintain_order=order):
-            keys = _exprs(by)
-            return frame.sort(keys, descending=descending, nulls_last=nulls_last, maintain_order=order)
+            return _sorted(frame, _exprs(by), descending=descending, nulls_last=nulls_last, maintain_order=order)
         case Slice(offset=offset, length=length):
             return frame.slice(offset, length)
         case WithRowIndex(name=name, offset=offset):
             return frame.with_row_index(name, offset)
         case RandomShuffle(seed=seed):
-            return frame.sort(pl.int_range(pl.len()).shuffle(seed=seed))
+            return _mixed(frame, seed)
         case Unique(subset=subset, keep=keep, maintain_order=order):
             keys = [pl.exclude(f"^{MARK}.*$")] if subset is None else _keys(subset)
             return frame.unique(keys, keep=keep, maintain_order=order)
@@ -102,7 +101,20 @@ def _sample(step: Sample, frame: pl.LazyFrame) -> pl.LazyFrame:
     # The draw is a permutation of which the first rows are taken: so shuffled or not, the rows are the same.
     place = pl.int_range(pl.len()).shuffle(seed=step.seed)
     kept = frame.filter(place < count)
-    return kept.sort(pl.int_range(pl.len()).shuffle(seed=step.seed)) if step.shuffle else kept
+    return _mixed(kept, step.seed) if step.shuffle else kept
+
+
+def _mixed(frame: pl.LazyFrame, seed: int | None) -> pl.LazyFrame:
+    return _sorted(frame, [pl.int_range(pl.len()).shuffle(seed=seed)])
+
+
+def _sorted(frame: pl.LazyFrame, keys: Sequence[pl.Expr], **order: Any) -> pl.LazyFrame:
+    """Order rows; a key that reads no column becomes one, since rows that Polars sees no column of vanish in a sort."""
+    if all(key.meta.root_names() for key in keys):
+        return frame.sort(keys, **order)
+    names = [f"{MARK}key {number}" for number in range(len(keys))]
+    named = [key.alias(name) for key, name in zip(keys, names, strict=True)]
+    return frame.with_columns(named).sort(names, **order).drop(names)
 
 
 def _join(step: Join | JoinAsof, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
@@ -143,9 +155,7 @@ def _reshape(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
         case Explode(columns=columns, empty_as_null=empty_as_null, keep_nulls=keep_nulls):
             return frame.explode(columns, empty_as_null=empty_as_null, keep_nulls=keep_nulls)
         case Unpivot():
-            return frame.unpivot(
-                list(step.on), index=list(step.index), variable_name=step.variable_name, value_name=step.value_name
-            )
+            return _unpivot(step, frame)
         case Pivot():
             return frame.pivot(
                 step.on,
@@ -157,3 +167,11 @@ def _reshape(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
                 separator=step.separator,
             )
     raise TypeError(f"no query for {type(step).__name__}; add a case to {__name__}")
+
+
+def _unpivot(step: Unpivot, frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Give all rows of the first column, then those of the next: Polars' streams would mix them as batches come."""
+    row, place = f"{MARK}row", pl.col(step.variable_name).replace_strict(step.on, range(len(step.on)))
+    names: Any = {"variable_name": step.variable_name, "value_name": step.value_name}
+    turned = frame.with_row_index(row).unpivot(list(step.on), index=[*step.index, row], **names)
+    return turned.sort(place, row).drop(row) if step.on else turned.drop(row)

@@ -115,6 +115,8 @@ def _check_types(plan: Plan, before: Schema) -> None:
             after = [dict(names).get(name, name) for name in before]
             if len(set(after)) < len(after):
                 raise SchemaError(f"rename would give two columns one name: {', '.join(sorted(after))}")
+        case Explode():
+            _check_lists(plan, before)
         case Infer():
             _check_model(plan, before)
         case Write(sink=sink):
@@ -125,6 +127,13 @@ def _check_predicate(plan: Filter, before: Schema) -> None:
     kind = next(iter(result_schema([plan.predicate], before, step="filter", keep=False).values()))
     if not pa.types.is_boolean(kind):
         raise SchemaError(f"filter needs a condition, and {plan.predicate} is {describe(kind)}")
+
+
+def _check_lists(plan: Explode, before: Schema) -> None:
+    for name in plan.columns:
+        kind = before[name]
+        if not pa.types.is_nested(kind) or pa.types.is_struct(kind):
+            raise SchemaError(f"explode: column {name!r} is {describe(kind)}, not lists")
 
 
 def _check_model(plan: Infer, before: Schema) -> None:
