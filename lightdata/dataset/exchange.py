@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from lightdata.dataset.run import run
 from lightdata.dataset.writing import Writing
 from lightdata.errors import ArgumentError, ColumnNotFoundError, ExpressionError, PlanError, SchemaError
 from lightdata.execute.executor import close
@@ -24,7 +23,7 @@ from lightdata.plan.node import Drop, Filter, Limit, Plan, Scan
 from lightdata.plan.schema import schema_of
 from lightdata.plan.verify import verify_step
 from lightdata.types.canonical import canonical
-from lightdata.types.schema import Schema
+from lightdata.types.schema import Schema, describe
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,9 +54,29 @@ class Exchange(Writing):
             names = schema.names if columns is None else _read_by(columns, predicate)
             pushed = narrowed(plan, [name for name in schema if name not in names], predicate, n_rows)
             wanted = Schema({name: kind for name, kind in schema.items() if name in names})
-            return _own_batches(pushed, wanted)
+            return _own_batches(self._run(pushed, verb="collect"), wanted)
 
         return scan_opened(opened, self.schema if known is None else known)
+
+    def describe(
+        self, percentiles: Sequence[float] | float | None = (0.25, 0.5, 0.75), *, interpolation: str = "nearest"
+    ) -> pl.DataFrame:
+        """Summarise each column: counts, mean, standard deviation, quantiles; of images and tensors only counts.
+
+        No image is decoded.
+
+        >>> import lightdata as ld
+        >>> ld.range(3).describe(percentiles=None)["id"].to_list()
+        [3.0, 0.0, 1.0, 1.0, 0.0, 2.0]
+        """
+        schema = self.schema()
+        stored = [name for name, kind in schema.items() if isinstance(kind, pa.BaseExtensionType)]
+        # Of these it is only told whether they are there.
+        marked = [
+            pl.when(pl.col(name).is_not_null()).then(pl.lit(describe(schema[name]))).alias(name) for name in stored
+        ]
+        told = self._in_my_stead(self.with_columns(marked) if marked else self)
+        return told.to_lazy().describe(percentiles, interpolation=interpolation)  # type: ignore[arg-type]  # Polars checks it
 
     def sql(self, query: str, *, table_name: str | None = None) -> Self:
         """Ask in SQL, in Polars' dialect; the rows are the table ``self``, or whatever ``table_name`` says.
@@ -101,9 +120,8 @@ def _filtered(plan: Plan, predicate: pl.Expr) -> Plan:
     return filtered if is_ours else plan
 
 
-def _own_batches(plan: Plan, schema: Schema) -> Iterator[pa.RecordBatch]:
-    """Run a plan, and copy its batches: Polars keeps some, and one that stays keeps a worker's slot."""
-    batches = run(plan, verb="collect")
+def _own_batches(batches: Iterator[pa.RecordBatch], schema: Schema) -> Iterator[pa.RecordBatch]:
+    """Copy the batches of a run: Polars keeps some, and one that stays keeps a worker's slot."""
     try:
         for batch in Conform(stage="to_lazy", schema=schema).run(batches):
             if Schema.of(batch) != schema:  # only a column that was null in the first row can differ
