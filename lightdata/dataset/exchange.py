@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from lightdata.dataset.run import run
 from lightdata.dataset.writing import Writing
 from lightdata.errors import ArgumentError, ColumnNotFoundError, ExpressionError, PlanError, SchemaError
 from lightdata.execute.executor import close
@@ -55,7 +54,7 @@ class Exchange(Writing):
             names = schema.names if columns is None else _read_by(columns, predicate)
             pushed = narrowed(plan, [name for name in schema if name not in names], predicate, n_rows)
             wanted = Schema({name: kind for name, kind in schema.items() if name in names})
-            return _own_batches(pushed, wanted)
+            return _owned(self._run(pushed, verb="collect"), wanted)
 
         return scan_opened(opened, self.schema if known is None else known)
 
@@ -101,9 +100,8 @@ def _filtered(plan: Plan, predicate: pl.Expr) -> Plan:
     return filtered if is_ours else plan
 
 
-def _own_batches(plan: Plan, schema: Schema) -> Iterator[pa.RecordBatch]:
-    """Run a plan, and copy its batches: Polars keeps some, and one that stays keeps a worker's slot."""
-    batches = run(plan, verb="collect")
+def _owned(batches: Iterator[pa.RecordBatch], schema: Schema) -> Iterator[pa.RecordBatch]:
+    """Copy the batches of a run: Polars keeps some, and one that stays keeps a worker's slot."""
     try:
         for batch in Conform(stage="to_lazy", schema=schema).run(batches):
             if Schema.of(batch) != schema:  # only a column that was null in the first row can differ
