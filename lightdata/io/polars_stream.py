@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from lightdata.config import config
-from lightdata.errors import ExpressionError
+from lightdata.errors import ExecutionError, ExpressionError
 from lightdata.expr.deferred import in_words
 from lightdata.io.memory import one_batch
 from lightdata.io.memory_budget import memory_budget
@@ -34,7 +34,6 @@ POLARS_SHARE = 2
 
 Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
 """Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
-
 
 _END_S = 0.5
 """Seconds that the end of the interpreter waits for Polars to let go of its sources."""
@@ -54,7 +53,7 @@ class _Sources:
             self._count += change
 
     def end(self) -> None:
-        """Let every source end where it is pulled from next, and wait until Polars has let go."""
+        """Let every source fail where it is pulled from next, and wait until Polars has let go."""
         self.are_over = True
         deadline = time.monotonic() + _END_S
         while self._count and time.monotonic() < deadline:
@@ -160,8 +159,10 @@ def _asked(
         left = None if left is None else left - frame.height
         frame = frame if predicate is None else frame.filter(predicate)
         yield _only(frame, columns)
-        if left == 0 or _sources.are_over:
+        if left == 0:
             return
+        if _sources.are_over:
+            raise ExecutionError("the interpreter is ending, and the query with it")
 
 
 def _only(frame: pl.DataFrame, columns: list[str] | None) -> pl.DataFrame:
