@@ -20,7 +20,7 @@ OnError = Literal["raise", "null", "skip"]
 BatchFormat = Literal["numpy", "pandas", "pyarrow", "polars"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Plan:
     """A step and, through its input, everything before it."""
 

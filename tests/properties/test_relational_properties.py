@@ -98,7 +98,7 @@ def test_no_rows_have_the_same_types(both):
 
 
 UNKNOWN = {
-    "mapped": lambda q: q.map(dict),
+    "mapped": lambda q: q.map(lambda row: {**row}),
     "batches": lambda q: q.map_batches(lambda frame: frame, batch_format="polars", batch_size=2),
     "sorted": lambda q: q.sort("label", "n", descending=[True, False]),
     "numbered": lambda q: q.with_row_index("row").drop("row"),
