@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from lightdata.errors import ArgumentError, ReadError
-from lightdata.io.location import Entry, FileSystem, Location, is_text, locate, read_file
+from lightdata.io.location import Entry, FileSystem, Location, is_text, locate, read_file, regular_size
 from lightdata.io.memory import BatchTask
 from lightdata.io.partitioning import Partitioning
-from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
 from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
@@ -28,6 +28,7 @@ __all__ = [
     "FileSystem",
     "Partitioning",
     "Paths",
+    "are_local",
     "as_paths",
     "check_paths",
     "describe_paths",
@@ -42,6 +43,9 @@ _MAGIC = re.compile(r"[*?\[]")
 _SHOWN_PATHS = 3
 
 _SHOWN_ENDINGS = 3
+
+_SIZED_FILES = 512
+"""Files of a listing that are asked for their size, for an estimate."""
 
 
 def as_paths(paths: Paths) -> tuple[str, ...]:
@@ -78,6 +82,15 @@ def check_paths(paths: Paths, filesystem: FileSystem = None, *, ignore_missing_p
             continue
         if location.kind() is None:
             raise _missing(location)
+
+
+def are_local(paths: Paths, filesystem: FileSystem = None) -> bool:
+    """Whether all paths are on this machine, so that listing them asks nobody else.
+
+    >>> are_local(["photos/", "memory://photos"])
+    False
+    """
+    return all(locate(path, filesystem).remote is None for path in as_paths(paths))
 
 
 def list_files(
@@ -182,9 +195,28 @@ class FileListSource:
             batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             yield BatchTask(batch if pushdowns.columns is None else batch.select(list(pushdowns.columns)))
 
-    def count(self) -> int:
+    def count(self, most: int | None = None) -> int:
         """List and count the files."""
-        return sum(1 for _ in self._files())
+        return sum(1 for _ in islice(self._files(), most))
+
+    def extent(self) -> Extent:
+        """List the files, and ask some for their size; those that a user's filter would drop are counted too."""
+        if not are_local(self.paths, self.filesystem):
+            return Extent()
+        mean = _Mean()
+        for path, _ in self._files(every=True):
+            mean.add(path, self.filesystem)
+        return Extent(
+            rows=mean.rows,
+            is_exact=self.partition_filter is None,
+            widths={self.path_column: mean.of(len(path) for path, _ in mean.sample)},
+            file_bytes=mean.of(size for _, size in mean.sample),
+        )
+
+    def bounds(self, columns: Sequence[str]) -> Bounds | None:  # noqa: ARG002 - paths have an order of their own
+        """Tell the rows; a user's filter is not called to plan."""
+        is_told = self.partition_filter is None and are_local(self.paths, self.filesystem)
+        return Bounds(rows=self.count()) if is_told else None
 
     def __str__(self) -> str:
         return f"files[{describe_paths(self.paths, self.extensions)}]"
@@ -222,6 +254,29 @@ class FileListSource:
                     values = {} if self.partitioning is None else found.partition_values(self.partitioning)
                 if keep is None or keep({**values}):
                     yield found.location.shown(found.file), values
+
+
+class _Mean:
+    """Counts the files of a listing, and keeps some, evenly spread, with their sizes."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.sample: list[tuple[str, int]] = []
+        self._stride = 1
+
+    def add(self, path: str, filesystem: FileSystem) -> None:
+        """Count a file."""
+        if self.rows % self._stride == 0:
+            if len(self.sample) == _SIZED_FILES:
+                del self.sample[1::2]
+                self._stride *= 2
+            if self.rows % self._stride == 0:
+                self.sample.append((path, regular_size(locate(path, filesystem).path)))
+        self.rows += 1
+
+    def of(self, values: Iterable[int]) -> float:
+        """Give the mean of values of the files that were kept."""
+        return sum(values) / max(len(self.sample), 1)
 
 
 class _Found(NamedTuple):
