@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from lightdata.errors import ArgumentError, ReadError
-from lightdata.io.location import Entry, FileSystem, Location, is_text, locate, read_file, regular_size
+from lightdata.io.listing_sample import ListingSample
+from lightdata.io.location import Entry, FileSystem, Location, is_text, locate, read_file
 from lightdata.io.memory import BatchTask
 from lightdata.io.partitioning import Partitioning
 from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
@@ -43,9 +44,6 @@ _MAGIC = re.compile(r"[*?\[]")
 _SHOWN_PATHS = 3
 
 _SHOWN_ENDINGS = 3
-
-_SIZED_FILES = 512
-"""Files of a listing that are asked for their size, for an estimate."""
 
 
 def as_paths(paths: Paths) -> tuple[str, ...]:
@@ -203,14 +201,14 @@ class FileListSource:
         """List the files, and ask some for their size; those that a user's filter would drop are counted too."""
         if not are_local(self.paths, self.filesystem):
             return Extent()
-        mean = _Mean()
+        sample = ListingSample()
         for path, _ in self._files(every=True):
-            mean.add(path, self.filesystem)
+            sample.add(path, self.filesystem)
         return Extent(
-            rows=mean.rows,
+            rows=sample.rows,
             is_exact=self.partition_filter is None,
-            widths={self.path_column: mean.of(len(path) for path, _ in mean.sample)},
-            file_bytes=mean.of(size for _, size in mean.sample),
+            widths={self.path_column: sample.mean(len(path) for path, _ in sample.files)},
+            file_bytes=sample.mean(size for _, size in sample.files),
         )
 
     def bounds(self, columns: Sequence[str]) -> Bounds | None:  # noqa: ARG002 - paths have an order of their own
@@ -254,29 +252,6 @@ class FileListSource:
                     values = {} if self.partitioning is None else found.partition_values(self.partitioning)
                 if keep is None or keep({**values}):
                     yield found.location.shown(found.file), values
-
-
-class _Mean:
-    """Counts the files of a listing, and keeps some, evenly spread, with their sizes."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.sample: list[tuple[str, int]] = []
-        self._stride = 1
-
-    def add(self, path: str, filesystem: FileSystem) -> None:
-        """Count a file."""
-        if self.rows % self._stride == 0:
-            if len(self.sample) == _SIZED_FILES:
-                del self.sample[1::2]
-                self._stride *= 2
-            if self.rows % self._stride == 0:
-                self.sample.append((path, regular_size(locate(path, filesystem).path)))
-        self.rows += 1
-
-    def of(self, values: Iterable[int]) -> float:
-        """Give the mean of values of the files that were kept."""
-        return sum(values) / max(len(self.sample), 1)
 
 
 class _Found(NamedTuple):
