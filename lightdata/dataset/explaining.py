@@ -56,7 +56,7 @@ def explain(plan: Plan, *, optimized: bool | None, form: Format = "text") -> str
         case "tree":
             return draw_tree(lowered.plan, lowered.with_site)
         case "mermaid":
-            return draw_mermaid(lowered.boxes(), lowered.arrows())
+            return draw_mermaid([str(site) for site in lowered.sites.values()], lowered.boxes(), lowered.arrows())
     lines = [explain_plan(lowered.plan, lowered.with_estimate)]
     if is_optimized:
         lines += _rule_lines(fired)

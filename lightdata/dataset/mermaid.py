@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_SPECIAL = str.maketrans({mark: f"#{ord(mark)};" for mark in '"#&<>[](){}|`\\;'} | {"\n": "<br/>", "\r": "", "\t": " "})
+_SPECIAL = str.maketrans(
+    {mark: f"#{ord(mark)};" for mark in '"#&<>[]`'} | {"\n": "<br/>", "\r": "", "\t": " "},
+)
 """What would end a label, or be read as more than text."""
 
 
@@ -20,23 +22,22 @@ class Box(NamedTuple):
     """The group it stands in."""
 
 
-def draw_mermaid(boxes: Sequence[Box], arrows: Sequence[tuple[str, str]]) -> str:
-    """Draw boxes, the groups around them, and arrows between them.
+def draw_mermaid(groups: Sequence[str], boxes: Sequence[Box], arrows: Sequence[tuple[str, str]]) -> str:
+    """Draw boxes, the groups around them that have any, and arrows between them.
 
-    >>> print(draw_mermaid([Box("n0", "scan"), Box("n1", 'col("a")', "stage 1 here")], [("n0", "n1")]))
+    >>> boxes = [Box("n0", "scan"), Box("n1", 'col("a")', "stage 1 here")]
+    >>> print(draw_mermaid(["stage 1 here"], boxes, [("n0", "n1")]))
     graph TD
       n0["scan"]
       subgraph s1["stage 1 here"]
-        n1["col#40;#34;a#34;#41;"]
+        n1["col(#34;a#34;)"]
       end
       n0 --> n1
     """
     lines = ["graph TD", *(f"  {_box(one)}" for one in boxes if one.group is None)]
-    groups = dict.fromkeys(one.group for one in boxes if one.group is not None)
     for number, group in enumerate(groups, start=1):
-        lines.append(f"  subgraph s{number}[{_label(group)}]")
-        lines += [f"    {_box(one)}" for one in boxes if one.group == group]
-        lines.append("  end")
+        if inside := [f"    {_box(one)}" for one in boxes if one.group == group]:
+            lines += [f"  subgraph s{number}[{_label(group)}]", *inside, "  end"]
     return "\n".join([*lines, *(f"  {source} --> {target}" for source, target in arrows)])
 
 

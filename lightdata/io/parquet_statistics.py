@@ -49,6 +49,8 @@ def _bounds(footers: Sequence[Footer], name: str, kind: pa.DataType) -> ColumnBo
             return None
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
             chunk = group.column(leaf)
+            if not group.num_rows:
+                continue
             statistics = chunk.statistics if chunk.is_stats_set else None
             if statistics is None or not statistics.has_null_count:
                 return None
