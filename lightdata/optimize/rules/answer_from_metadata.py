@@ -9,8 +9,8 @@ import pyarrow as pa
 from lightdata.errors import LightdataError
 from lightdata.expr.expression import Expression
 from lightdata.io.memory import MemorySource
-from lightdata.io.source import Bounds, Source
-from lightdata.plan.node import Plan, Scan, Select
+from lightdata.io.source import Bounds, Pushdowns, Source
+from lightdata.plan.node import Drop, Plan, Scan, Select
 from lightdata.plan.schema import schema_of
 
 
@@ -22,10 +22,15 @@ def answer_from_metadata(plan: Plan) -> Plan | None:
     times and truth values, but not for floats (a NaN is in none) and text (which writers cut short).
     """
     match plan:
-        case Select(input=Scan(source=source, pushdowns=pushdowns), expressions=expressions):
-            schema = schema_of(plan)
-            if schema is None or pushdowns.n_rows is not None:
-                return None
+        case Select(input=before, expressions=expressions):
+            return _answer(plan, _below_drops(before), expressions)
+    return None
+
+
+def _answer(plan: Plan, below: Plan, expressions: Sequence[Expression]) -> Plan | None:
+    schema = schema_of(plan)
+    match below:
+        case Scan(source=source, pushdowns=Pushdowns(n_rows=None)) if schema is not None:
             bounds = _bounds(source, expressions)
             values = [] if bounds is None else [_value(one, bounds) for one in expressions]
             if not values or any(value is None for value in values):
@@ -33,6 +38,11 @@ def answer_from_metadata(plan: Plan) -> Plan | None:
             row = [pa.repeat(value, 1).cast(schema[one.name]) for one, value in zip(expressions, values, strict=True)]
             return Scan(source=MemorySource(pa.table(row, names=[one.name for one in expressions])))
     return None
+
+
+def _below_drops(plan: Plan) -> Plan:
+    """Look through what only leaves columns out: a count needs none."""
+    return _below_drops(plan.input) if isinstance(plan, Drop) else plan
 
 
 def _bounds(source: Source, expressions: Sequence[Expression]) -> Bounds | None:

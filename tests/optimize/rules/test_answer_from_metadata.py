@@ -136,6 +136,13 @@ def test_a_scan_that_stops_is_left_alone():
     assert ld.range(5).limit(2).select(pl.col("id").max(), n=pl.len()).take_all() == [{"id": 1, "n": 2}]
 
 
+def test_columns_that_were_dropped_do_not_matter():
+    """A drop between the numbers and the source is looked through, and its columns stay away."""
+    ds = ld.from_items([{"a": 1, "b": 2}]).drop("a").select(pl.len())
+    assert answer_from_metadata(ds._plan) is not None
+    assert is_answered(ds)
+
+
 def test_ranges_and_listings(tmp_path):
     """A range knows its ends, a listing its files, and memory its rows."""
     (tmp_path / "a.bin").write_bytes(b"x")
