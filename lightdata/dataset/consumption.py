@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 import pyarrow as pa
 
 from lightdata.dataset.batches import cut_batches, prefetched, to_torch
 from lightdata.dataset.combining import Combining
-from lightdata.dataset.run import explain, run
+from lightdata.dataset.explaining import explain
+from lightdata.dataset.run import rows_known, run
 from lightdata.dataset.verbs import checked_format
 from lightdata.errors import ArgumentError, NotRunError
 from lightdata.io.memory import MemorySource
@@ -61,12 +62,29 @@ class Consumption(Combining):
         """Name the columns, as :meth:`schema` does."""
         return self.schema().names
 
-    def explain(self, *, optimized: bool | None = None) -> str:
-        """Write the plan, last step first; optimized, also which rules changed it and what runs where. Runs nothing.
+    def explain(
+        self,
+        *,
+        optimized: bool | None = None,
+        format: Literal["text", "tree", "mermaid"] = "text",  # noqa: A002 - Polars' word
+    ) -> str:
+        """Write the plan, last step first, with the rows and bytes that are known. Runs nothing.
 
-        By default as it would run: optimized unless ``config(optimize=False)`` says otherwise.
+        Parameters
+        ----------
+        optimized : bool, optional
+            By default as it would run: optimized unless ``config(optimize=False)`` says otherwise.
+        format : "text", "tree" or "mermaid"
+            ``text`` also tells which rules changed the plan, and what runs where; ``tree`` shows the inputs of joins
+            side by side, and ``mermaid`` is a diagram, both with the stage of each step.
+
+        Examples
+        --------
+        >>> import lightdata as ld
+        >>> ld.range(9).head(2).explain(optimized=False).splitlines()
+        ['limit 2  [2 rows, 16 B]', '  scan range[9]  [9 rows, 72 B]']
         """
-        return explain(self._plan, optimized=optimized)
+        return explain(self._plan, optimized=optimized, form=format)
 
     def take(self, n: int = 20) -> list[dict[str, Any]]:
         """Give the first ``n`` rows as dicts, images and tensors as NumPy arrays.
@@ -123,13 +141,20 @@ class Consumption(Combining):
             sys.stdout.write(f"{preview_row(row)}\n")
 
     def count(self) -> int:
-        """Count the rows; no image is opened unless a step needs to look at it.
+        """Count the rows; no image is opened unless a step needs to look at it, nor anything run if sources know.
 
         >>> import lightdata as ld
         >>> ld.range(7).filter(ld.col("id") > 4).count()
         2
         """
-        return sum(batch.num_rows for batch in self._run(_without_columns(self._plan), verb="count"))
+        plan, log = _without_columns(self._plan), RunLog()
+        known = rows_known(plan)
+        if known is None:
+            return sum(batch.num_rows for batch in self._run(plan, verb="count"))
+        log.rows = known
+        log.end()
+        self._keep(log)
+        return known
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
         """Stream rows as dicts, images and tensors as NumPy arrays."""
@@ -248,12 +273,15 @@ class Consumption(Combining):
     def _run(self, plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBatch]:
         """Run a plan in the name of this dataset; the run begins when the first batch is asked for."""
         log = RunLog()
-        asker: Consumption = self if self._asker is None else self._asker
-        asker._log = log
+        self._keep(log)
         try:
             yield from run(plan, verb=verb, log=log, pixels=pixels)
         finally:
             log.end()
+
+    def _keep(self, log: RunLog) -> None:
+        asker: Consumption = self if self._asker is None else self._asker
+        asker._log = log
 
     def _in_my_stead(self, derived: Self) -> Self:
         """Let a dataset that is only made to be run at once tell of its runs here."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import pyarrow as pa
 
@@ -10,14 +12,13 @@ from lightdata.config import config
 from lightdata.execute.executor import Executor, close
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor, worker_count
+from lightdata.io.source import Extent
 from lightdata.optimize.stages import optimize
 from lightdata.physical.builder import TASK_ROWS
-from lightdata.physical.driver_steps import Conform
 from lightdata.physical.lower import lower
-from lightdata.physical.polars_segment import PolarsSegment
-from lightdata.physical.stage import Pipeline, SharedRows, SourceScan, WorkStage
-from lightdata.plan.explain import explain_plan
-from lightdata.plan.node import Limit, Plan, Scan, Write
+from lightdata.physical.stage import Pipeline, SourceScan
+from lightdata.plan.estimate import Estimate, estimate
+from lightdata.plan.node import Limit, MapBatches, MapRows, Plan, Scan, Write
 from lightdata.plan.seed import with_seeds
 from lightdata.plan.verify import verify
 from lightdata.report.progress import with_progress
@@ -25,6 +26,31 @@ from lightdata.report.run_log import RunLog
 
 _INLINE_TASKS = 4
 """Tasks that a query for a few rows runs in the calling process before it asks workers: it mostly ends sooner."""
+
+
+ExecutorFor = Callable[[Plan, RunLog], Executor]
+"""Chooses what runs an optimized plan, and is told what happens."""
+
+
+def executor_for(plan: Plan, log: RunLog) -> Executor:
+    """Take the pool, or the calling process where there are to be no workers."""
+    if not config().workers:
+        return InlineExecutor(log)
+    few = _INLINE_TASKS if wants_few_rows(plan) else 0
+    return PoolExecutor(workers=worker_count(), log=log, inline_tasks=few)
+
+
+_executor_for: ContextVar[ExecutorFor] = ContextVar("executor_for", default=executor_for)
+
+
+@contextmanager
+def executed_by(choose: ExecutorFor) -> Iterator[None]:
+    """Run the queries of a block with other executors."""
+    token = _executor_for.set(choose)
+    try:
+        yield
+    finally:
+        _executor_for.reset(token)
 
 
 def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator[pa.RecordBatch]:
@@ -44,12 +70,8 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
     plan = with_seeds(plan)
     if config().optimize:
         plan, _ = optimize(plan)
-    workers = config().workers if config().workers == 0 else worker_count()
-    pipeline = lower(plan, workers=workers or 1, pixels=pixels)
-    executor: Executor = InlineExecutor(log)
-    if workers:
-        executor = PoolExecutor(workers=workers, log=log, inline_tasks=_INLINE_TASKS if wants_few_rows(plan) else 0)
-    batches = executor.run(pipeline)
+    pipeline = lower(plan, workers=worker_count() if config().workers else 1, pixels=pixels)
+    batches = _executor_for.get()(plan, log).run(pipeline)
     rows = rows_written if isinstance(plan, Write) else len
 
     def counted(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -61,6 +83,28 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
     finally:
         close(batches)
         log.tell()
+
+
+def rows_known(plan: Plan) -> int | None:
+    """Count the rows of a plan from what its sources know, or give ``None`` where it must run.
+
+    Users' functions are always called: they may be what a query is run for.
+    """
+    verify(plan)
+    if not config().optimize:
+        return None
+    plan, _ = optimize(plan)
+    if any(isinstance(step, MapRows | MapBatches | Write) for step in plan.walk()):
+        return None
+    # Whether the answer would be exact is known before any source is asked.
+    if not _is_told(estimate(plan, lambda _: Extent(rows=1))):
+        return None
+    told = estimate(plan, lambda scan: Extent(rows=scan.source.count(scan.pushdowns.n_rows)))
+    return told.rows if _is_told(told) else None
+
+
+def _is_told(known: Estimate) -> bool:
+    return known.rows is not None and known.is_exact
 
 
 def rows_coming(pipeline: Pipeline) -> int | None:
@@ -81,29 +125,3 @@ def wants_few_rows(plan: Plan) -> bool:
         case Scan(pushdowns=pushdowns):
             return pushdowns.n_rows is not None and pushdowns.n_rows <= TASK_ROWS
     return len(plan.inputs) == 1 and wants_few_rows(plan.inputs[0])
-
-
-def explain(plan: Plan, *, optimized: bool | None) -> str:
-    """Write what a plan does, and, optimized, which rules changed it and what runs where."""
-    verify(plan)
-    if not (config().optimize if optimized is None else optimized):
-        return explain_plan(plan)
-    plan, fired = optimize(plan)
-    rules = ", ".join(rule if times == 1 else f"{rule} x{times}" for rule, times in fired)
-    lines = [explain_plan(plan), f"optimized by: {rules or 'nothing to do'}"]
-    lines += stage_lines(lower(plan, workers=worker_count()))
-    return "\n".join(lines)
-
-
-def stage_lines(pipeline: Pipeline) -> list[str]:
-    """Write what runs where, in the order of the rows."""
-    lines: list[str] = []
-    for one in pipeline.walk():
-        if not isinstance(one.start, SourceScan | SharedRows):
-            lines.append(f"{'polars' if isinstance(one.start, PolarsSegment) else 'here'}: {one.start}")
-        for step in one.steps:
-            if isinstance(step, Conform):
-                continue
-            is_sent = isinstance(step, WorkStage) and step.is_heavy and config().workers != 0
-            lines.append(f"{'workers' if is_sent else 'here'}: {step.name if isinstance(step, WorkStage) else step}")
-    return [f"stage {number} {line}" for number, line in enumerate(lines, start=1)]

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import polars.selectors as cs
@@ -16,6 +16,9 @@ from lightdata.expr.deferred import Chain, deferred_columns, in_words, is_deferr
 from lightdata.types.image import ImageType
 from lightdata.types.operation import AsImage
 from lightdata.types.schema import Schema
+
+Statistic = Literal["len", "count", "null_count", "min", "max"]
+"""A number of all rows, or of one column, that metadata may tell."""
 
 _CHANGES_LENGTH = ("Filter", "Explode", "DropNulls")
 """Nodes that Polars calls row-separable although they change the number of rows."""
@@ -61,6 +64,24 @@ class Expression:
         """The column, real or deferred, that this expression is under perhaps another name; else ``None``."""
         root = self.expr.meta.undo_aliases()
         return root.meta.root_names()[0] if root.meta.is_column() else None
+
+    @property
+    def statistic(self) -> tuple[Statistic, str | None] | None:
+        """Which plain number of a column this is, perhaps under another name, and of which column; else ``None``.
+
+        >>> Expression(pl.col("x").max().alias("most")).statistic, Expression(pl.len()).statistic
+        (('max', 'x'), ('len', None))
+        """
+        root = self.expr.meta.undo_aliases()
+        if root.meta.eq(pl.len()):
+            return "len", None
+        names = root.meta.root_names()
+        if len(names) != 1 or is_deferred(names[0]):
+            return None
+        column = pl.col(names[0])
+        known: dict[Statistic, pl.Expr] = {"min": column.min(), "max": column.max(), "count": column.count()}
+        known |= {"len": column.len(), "null_count": column.null_count()}
+        return next(((one, names[0]) for one, expr in known.items() if root.meta.eq(expr)), None)
 
     @property
     def is_constant(self) -> bool:

@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from lightdata.errors import ArgumentError, ReadError
+from lightdata.io.listing_sample import ListingSample
 from lightdata.io.location import Entry, FileSystem, Location, is_text, locate, read_file
 from lightdata.io.memory import BatchTask
 from lightdata.io.partitioning import Partitioning
-from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
 from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
@@ -28,6 +29,7 @@ __all__ = [
     "FileSystem",
     "Partitioning",
     "Paths",
+    "are_local",
     "as_paths",
     "check_paths",
     "describe_paths",
@@ -78,6 +80,15 @@ def check_paths(paths: Paths, filesystem: FileSystem = None, *, ignore_missing_p
             continue
         if location.kind() is None:
             raise _missing(location)
+
+
+def are_local(paths: Paths, filesystem: FileSystem = None) -> bool:
+    """Whether all paths are on this machine, so that listing them asks nobody else.
+
+    >>> are_local(["photos/", "memory://photos"])
+    False
+    """
+    return all(locate(path, filesystem).remote is None for path in as_paths(paths))
 
 
 def list_files(
@@ -182,9 +193,28 @@ class FileListSource:
             batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             yield BatchTask(batch if pushdowns.columns is None else batch.select(list(pushdowns.columns)))
 
-    def count(self) -> int:
+    def count(self, most: int | None = None) -> int:
         """List and count the files."""
-        return sum(1 for _ in self._files())
+        return sum(1 for _ in islice(self._files(), most))
+
+    def extent(self) -> Extent:
+        """List the files, and ask some for their size; those that a user's filter would drop are counted too."""
+        if not are_local(self.paths, self.filesystem):
+            return Extent()
+        sample = ListingSample()
+        for path, _ in self._files(every=True):
+            sample.add(path, self.filesystem)
+        return Extent(
+            rows=sample.rows,
+            is_exact=self.partition_filter is None,
+            widths={self.path_column: sample.mean(len(path) for path, _ in sample.files)},
+            file_bytes=sample.mean(size for _, size in sample.files),
+        )
+
+    def bounds(self, columns: Sequence[str]) -> Bounds | None:  # noqa: ARG002 - paths have an order of their own
+        """Tell the rows; a user's filter is not called to plan."""
+        is_told = self.partition_filter is None and are_local(self.paths, self.filesystem)
+        return Bounds(rows=self.count()) if is_told else None
 
     def __str__(self) -> str:
         return f"files[{describe_paths(self.paths, self.extensions)}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from lightdata.errors import ExpressionError, SchemaError
 from lightdata.expr.deferred import in_words
 from lightdata.io.memory import BatchTask
 from lightdata.io.polars_stream import collect_stream
-from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.io.source import Extent, Pushdowns, ReadTask
 from lightdata.kernels.rebatch import rebatch
 from lightdata.types.schema import Schema
 
@@ -60,7 +60,14 @@ class LazyFrameSource:
         frame = self.frame if pushdowns.columns is None else self.frame.select(pushdowns.columns)
         return frame if pushdowns.n_rows is None else frame.head(pushdowns.n_rows)
 
-    def count(self) -> None:
+    def count(self, most: int | None = None) -> None:
+        """Only running the query tells."""
+
+    def extent(self) -> Extent:
+        """Tell nothing: Polars' own estimates are not to be had."""
+        return Extent()
+
+    def bounds(self, columns: Sequence[str]) -> None:
         """Only running the query tells."""
 
     def __str__(self) -> str:

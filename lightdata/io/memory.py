@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.io.source import Bounds, ColumnBounds, Extent, Pushdowns, ReadTask
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
 
@@ -48,9 +48,19 @@ class MemorySource:
         for start in range(0, table.num_rows, task_rows):
             yield BatchTask(one_batch(canonical(table.slice(start, task_rows))))
 
-    def count(self) -> int:
+    def count(self, most: int | None = None) -> int:
         """Count the rows."""
-        return int(self.table.num_rows)
+        return int(self.table.num_rows) if most is None else min(self.table.num_rows, most)
+
+    def extent(self) -> Extent:
+        """Tell the rows, and the bytes of each column."""
+        rows = self.table.num_rows
+        widths = {name: self.table[name].nbytes / rows for name in self.table.schema.names} if rows else {}
+        return Extent(rows=rows, widths=widths)
+
+    def bounds(self, columns: Sequence[str]) -> Bounds:  # noqa: ARG002 - values are looked at when a query runs
+        """Tell the rows."""
+        return Bounds(rows=self.table.num_rows)
 
     def __str__(self) -> str:
         return f"memory[{self.table.num_rows} rows]"
@@ -79,9 +89,18 @@ class RangeSource:
         for start in range(0, stop, task_rows):
             yield RangeTask(start, min(start + task_rows, stop), self.column)
 
-    def count(self) -> int:
+    def count(self, most: int | None = None) -> int:
         """Count the rows."""
-        return self.n
+        return self.n if most is None else min(self.n, most)
+
+    def extent(self) -> Extent:
+        """Tell the rows."""
+        return Extent(rows=self.n)
+
+    def bounds(self, columns: Sequence[str]) -> Bounds:
+        """Tell the rows, and where they begin and end."""
+        least, most = (pa.scalar(value if self.n else None, pa.int64()) for value in (0, self.n - 1))
+        return Bounds(rows=self.n, columns=dict.fromkeys(columns, ColumnBounds(least=least, most=most, nulls=0)))
 
     def __str__(self) -> str:
         return f"range[{self.n}]"

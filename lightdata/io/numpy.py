@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple, Self
@@ -14,9 +14,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from lightdata.errors import ArgumentError, DecodeError, SchemaError
-from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files
-from lightdata.io.location import locate, read_error, read_file, read_head
-from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.io.files import FileSystem, Paths, are_local, as_paths, describe_paths, list_files
+from lightdata.io.location import locate, read_error, read_file, read_head, regular_size
+from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
 from lightdata.kernels.tally import tally
 from lightdata.types.schema import Schema
 from lightdata.types.tensor import fixed_tensor_type, fixed_tensors
@@ -137,18 +137,32 @@ class NumpySource:
                     filesystem=self.filesystem,
                 )
 
-    def count(self) -> int:
+    def count(self, most: int | None = None) -> int:
         """Add up the rows that the headers say."""
-        return sum(header.shape[0] for _, header in self._headers(None))
+        rows = sum(header.shape[0] for _, header in self._headers(most))
+        return rows if most is None else min(rows, most)
+
+    def extent(self) -> Extent:
+        """Tell the rows of one file, whose header is known; of several, those that would fit into them."""
+        if self.first is None or not are_local(self.paths, self.filesystem):
+            return Extent()
+        files = list(self._files())
+        if len(files) == 1:
+            return Extent(rows=self.first.shape[0])
+        row_bytes = max(self.first.dtype.itemsize * prod(self.first.shape[1:]), 1)
+        rows = sum(regular_size(locate(file, self.filesystem).path) // row_bytes for file in files)
+        return Extent(rows=rows, is_exact=False)
+
+    def bounds(self, columns: Sequence[str]) -> Bounds | None:  # noqa: ARG002 - headers say nothing of values
+        """Tell the rows."""
+        return Bounds(rows=self.count()) if are_local(self.paths, self.filesystem) else None
 
     def __str__(self) -> str:
         return f"numpy[{describe_paths(self.paths)}]"
 
     def _headers(self, n_rows: int | None) -> Iterator[tuple[str, Header]]:
         """Read headers until ``n_rows`` rows are known of."""
-        ignore = self.ignore_missing_paths
-        files = list_files(self.paths, extensions=EXTENSIONS, filesystem=self.filesystem, ignore_missing_paths=ignore)
-        for path in files if n_rows != 0 else ():
+        for path in self._files() if n_rows != 0 else ():
             header = read_header(path, self.filesystem)
             if self.first is not None and header.row != self.first.row:
                 raise SchemaError(f"{path} holds {header}; the first file holds {self.first}")
@@ -156,6 +170,10 @@ class NumpySource:
             n_rows = None if n_rows is None else n_rows - header.shape[0]
             if n_rows is not None and n_rows <= 0:
                 return
+
+    def _files(self) -> Iterator[str]:
+        ignore = self.ignore_missing_paths
+        return list_files(self.paths, extensions=EXTENSIONS, filesystem=self.filesystem, ignore_missing_paths=ignore)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from itertools import islice
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lightdata.errors import DecodeError, LightdataError, SchemaError
-from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files
+from lightdata.io.files import FileSystem, Paths, are_local, as_paths, describe_paths, list_files
 from lightdata.io.location import locate, read_error, regular_size
-from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.io.parquet_statistics import bounds_of, footer_widths
+from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
 
 EXTENSIONS = ("parquet",)
+
+_FOOTERS_TO_ESTIMATE = 1000
+"""Files whose footers are read to explain a query."""
 
 _RAY_TENSORS = ("ray.data.arrow_tensor", "ray.data.arrow_tensor_v2")
 """Extension names under which Ray Data writes tensors of one shape, as lists."""
@@ -64,7 +69,7 @@ class ParquetSource:
         files = list_files(
             names, extensions=EXTENSIONS, filesystem=filesystem, ignore_missing_paths=ignore_missing_paths
         )
-        stored = next((_footer(file, filesystem)[0] for file in files), None)
+        stored = next((_footer(file, filesystem).schema for file in files), None)
         if include_paths and stored is not None and "path" in stored:
             raise SchemaError("the files have a column named 'path'; include_paths would hide it")
         return cls(
@@ -106,24 +111,57 @@ class ParquetSource:
                     filesystem=self.filesystem,
                 )
 
-    def count(self) -> int:
+    def count(self, most: int | None = None) -> int:
         """Add up the rows that the footers say."""
-        return sum(rows for _, _, rows in self._row_groups())
+        total = 0
+        for _, _, rows in self._row_groups():
+            if most is not None and total >= most:
+                break
+            total += rows
+        return total if most is None else min(total, most)
+
+    def extent(self) -> Extent:
+        """Tell what the footers say, unless they are too many to read for an estimate."""
+        if not are_local(self.paths, self.filesystem):
+            return Extent()
+        files = list(islice(self._files(), _FOOTERS_TO_ESTIMATE + 1))
+        footers = [_footer(path, self.filesystem) for path in files[:_FOOTERS_TO_ESTIMATE]]
+        rows = sum(footer.metadata.num_rows for footer in footers)
+        widths = footer_widths([footer.metadata for footer in footers])
+        return Extent(rows=rows if len(footers) == len(files) else None, widths=widths)
+
+    def bounds(self, columns: Sequence[str]) -> Bounds | None:
+        """Tell what the footers say of all rows."""
+        if not are_local(self.paths, self.filesystem):
+            return None
+        footers = list(self._footers())
+        wanted = {name: kind for name, kind in (self.stored or {}).items() if name in columns}
+        return Bounds(
+            rows=sum(footer.metadata.num_rows for _, footer in footers),
+            columns=bounds_of([(footer.metadata, footer.schema_arrow) for _, footer in footers], wanted),
+        )
 
     def __str__(self) -> str:
         return f"parquet[{describe_paths(self.paths)}]"
 
-    def _row_groups(self) -> Iterator[tuple[str, int, int]]:
-        files = list_files(
+    def _files(self) -> Iterator[str]:
+        return list_files(
             self.paths,
             extensions=EXTENSIONS,
             filesystem=self.filesystem,
             ignore_missing_paths=self.ignore_missing_paths,
         )
-        for path in files:
-            schema, rows = _footer(path, self.filesystem)
-            _check_same(schema, self.stored or schema, path)
-            yield from ((path, group, count) for group, count in enumerate(rows))
+
+    def _footers(self) -> Iterator[tuple[str, _Footer]]:
+        for path in self._files():
+            footer = _footer(path, self.filesystem)
+            _check_same(footer.schema, self.stored or footer.schema, path)
+            yield path, footer
+
+    def _row_groups(self) -> Iterator[tuple[str, int, int]]:
+        for path, footer in self._footers():
+            for group in range(footer.metadata.num_row_groups):
+                yield path, group, footer.metadata.row_group(group).num_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +229,19 @@ def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:
     return column
 
 
-def _footer(path: str, filesystem: FileSystem) -> tuple[Schema, list[int]]:
-    """Read the canonical columns of a file, and the rows of each row group."""
+class _Footer(NamedTuple):
+    """What the end of a file says of it."""
+
+    schema: Schema
+    """The columns, canonical."""
+
+    schema_arrow: pa.Schema
+    metadata: Any
+
+
+def _footer(path: str, filesystem: FileSystem) -> _Footer:
     with _opened(path, filesystem) as file:
-        metadata = file.metadata
-        rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        return _canonical_schema(file.schema_arrow, path), rows
+        return _Footer(_canonical_schema(file.schema_arrow, path), file.schema_arrow, file.metadata)
 
 
 def _canonical_schema(stored: pa.Schema, path: str) -> Schema:

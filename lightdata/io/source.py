@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -20,6 +20,41 @@ class Pushdowns:
 
     n_rows: int | None = None
     """Rows after which nothing more will be asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much a source holds, as far as can be told before it is read."""
+
+    rows: int | None = None
+    """``None`` where nothing is known."""
+
+    is_exact: bool = True
+    """Whether there are so many rows, and not perhaps fewer."""
+
+    widths: Mapping[str, float] = field(default_factory=dict)
+    """Mean bytes of the values of columns whose type does not tell."""
+
+    file_bytes: float | None = None
+    """Mean bytes of the files that rows name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnBounds:
+    """What metadata say of a column, exactly; the smallest and largest value are null where there is no value."""
+
+    least: pa.Scalar
+    most: pa.Scalar
+    nulls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What metadata say of a source, exactly."""
+
+    rows: int
+    columns: Mapping[str, ColumnBounds] = field(default_factory=dict)
+    """Of those columns that were asked for, the ones of which something is known."""
 
 
 class ReadTask(Protocol):
@@ -52,8 +87,16 @@ class Source(Protocol):
         """Cut the rows into tasks of ``task_rows`` rows where rows are listed, else as the files fall."""
         ...
 
-    def count(self) -> int | None:
-        """Count the rows without reading them, or ``None`` where that cannot be."""
+    def count(self, most: int | None = None) -> int | None:
+        """Count the rows without reading them, and no further than ``most``; ``None`` where that cannot be."""
+        ...
+
+    def extent(self) -> Extent:
+        """Estimate rows and bytes while a query is planned: no value is read, and no remote filesystem asked."""
+        ...
+
+    def bounds(self, columns: Sequence[str]) -> Bounds | None:
+        """Tell rows and bounds while a query is planned, under the terms of ``extent``; ``None`` where not exact."""
         ...
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, SchemaError
 from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files, read_file
-from lightdata.io.source import Pushdowns, ReadTask
+from lightdata.io.source import Extent, Pushdowns, ReadTask
 
 _COMPRESSED = (".gz", ".gzip", ".zlib", ".zz", ".bz2", ".xz", ".zst")
 _LENGTH = struct.Struct("<QI")
@@ -81,8 +81,16 @@ class TFRecordSource:
                 batch_rows=task_rows,
             )
 
-    def count(self) -> None:
+    def count(self, most: int | None = None) -> None:  # noqa: ARG002 - of the seam
         """Tell nothing: records are counted by reading them."""
+        return
+
+    def extent(self) -> Extent:
+        """Tell nothing."""
+        return Extent()
+
+    def bounds(self, columns: Sequence[str]) -> None:  # noqa: ARG002 - of the seam
+        """Tell nothing."""
         return
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lightdata.optimize.rewrite import Fired, Rule, rewrite
+from lightdata.optimize.rules.answer_from_metadata import answer_from_metadata
 from lightdata.optimize.rules.filter_before_chains import filter_before_chains
 from lightdata.optimize.rules.fuse_chains import fuse_chains
 from lightdata.optimize.rules.header_only_attributes import header_only_attributes
@@ -49,6 +50,8 @@ STAGES = (
     ),
     # What is read of a file is decided last: no step will ask for another part of it.
     Stage("files", (header_only_attributes,)),
+    # Answers at the end: only now do aggregates stand right above the sources whose metadata may know them.
+    Stage("answers", (answer_from_metadata,)),
 )
 
 
@@ -59,6 +62,12 @@ def optimize(plan: Plan) -> tuple[Plan, list[Fired]]:
     """
     stages = list(optimized_stages(plan))
     return stages[-1][0], [one for _, fired in stages for one in fired]
+
+
+def about_rule(name: str) -> str:
+    """Say in a line what a rule is for."""
+    docs = {rule.__name__: rule.__doc__ for stage in STAGES for rule in stage.rules}
+    return (docs.get(name) or "").strip().partition("\n")[0]
 
 
 def optimized_stages(plan: Plan) -> Iterator[tuple[Plan, list[Fired]]]:

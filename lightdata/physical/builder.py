@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,6 +22,9 @@ PLAIN_TASK_ROWS = 4096
 
 LIGHT_TASK_ROWS = 65_536
 """Rows of a task that only Arrow and Polars see."""
+
+Places = dict[int, Any]
+"""What runs each step of a plan: the stage, segment or step of the calling process, by the ``id`` of the step."""
 
 
 class Work(Enum):
@@ -47,6 +52,16 @@ class Builder:
     """What has been lowered so far."""
 
     workers: int
+    places: Places = field(default_factory=dict)
+    kept: list[Plan] = field(default_factory=list)
+    """The steps of the query that ``fragment`` was made of, first one first."""
+
+    members: list[Plan] = field(default_factory=list)
+    """The steps of the query that are in the stage that is being built."""
+
+    current: Plan | None = None
+    """The step of the query that is being lowered."""
+
     start: SourceScan | SharedRows | Confluence | None = None
     fragment: Plan | None = None
     """Steps that are not lowered yet: relational ones, and light ones around them, down to where rows come from."""
@@ -74,12 +89,18 @@ class Builder:
     coming_rows: int | None = None
     """Rows of the batches that the stage before gives, at most; ``None`` where nobody knows."""
 
+    def begin(self, step: Plan | None) -> None:
+        """Say which step of the query the next operators are of, if any."""
+        self.current = step
+
     def add(self, operator: Operator, name: str, work: Work, *, columns: Work = Work.LIGHT) -> None:
         """Add an operator to the stage; ``columns`` says what the rows that it gets are made of."""
         self.is_heavy |= work is not Work.LIGHT
         self.most_rows = min(self.most_rows, rows_for(work), rows_for(columns))
         self.operators.append(operator)
         self.names.append(name)
+        if self.current is not None:
+            self.members.append(self.current)
 
     def cut(self, *between: DriverStep, max_workers: int | None = None) -> None:
         """End the stage, and add steps of the calling process after it."""
@@ -87,8 +108,14 @@ class Builder:
             self._end_stage(max_workers)
         for step in between:
             self.steps.append(step)
+            if self.current is not None:
+                self.places.setdefault(id(self.current), step)
             self.coming_rows = step.rows if isinstance(step, Rebatch) else self.coming_rows
             self.is_source_cut = False
+
+    def place(self, steps: Sequence[Plan], runs: Any) -> None:
+        """Note what runs some steps of the query."""
+        self.places.update((id(step), runs) for step in steps)
 
     def _end_stage(self, max_workers: int | None) -> None:
         rows = self.task_rows()
@@ -105,6 +132,8 @@ class Builder:
             max_workers=max_workers,
         )
         self.steps.append(stage)
+        self.place(self.members, stage)
+        self.members = []
         self.operators, self.names, self.is_heavy, self.is_source_cut = [], [], False, False
         self.most_rows, self.least_rows, self.batch_rows = LIGHT_TASK_ROWS, 1, 1
 

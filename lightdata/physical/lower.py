@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lightdata.expr.deferred import Chain
 from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.io.memory import MemorySource
-from lightdata.physical.builder import Builder, Work, rows_for, work_of
+from lightdata.physical.builder import Builder, Places, Work, rows_for, work_of
 from lightdata.physical.confluence import ConcatStreams, ZipStreams
 from lightdata.physical.driver_steps import Conform
 from lightdata.physical.lower_step import is_rowwise, lower_step
@@ -24,7 +24,7 @@ from lightdata.types.image import ImageType
 from lightdata.types.schema import Schema
 
 
-def lower(plan: Plan, *, workers: int, pixels: bool = False) -> Pipeline:
+def lower(plan: Plan, *, workers: int, pixels: bool = False, places: Places | None = None) -> Pipeline:
     """Lower a plan.
 
     Parameters
@@ -35,12 +35,15 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False) -> Pipeline:
         Worker processes there will be; only tells which limits on workers matter.
     pixels : bool
         Decode image columns in the workers, for a consumer that asks for pixels.
+    places : dict, optional
+        Is told what runs each step.
     """
     schema = schema_of(plan)
-    builder = _Lowering(plan, workers, pixels).lowered(plan, ())
+    builder = _Lowering(plan, workers, {} if places is None else places, pixels=pixels).lowered(plan, ())
     if builder.fragment is not None and _starts_in_polars(builder.fragment):
         builder.is_relational = True  # nothing but Polars needs to see these rows
     _commit(builder)
+    builder.begin(None)
     if pixels and (schema is None or any(isinstance(kind, ImageType) for kind in schema.values())):
         builder.add(ToPixelsOperator(), "decode", Work.PIXELS)
     builder.cut(Conform(stage="result", schema=schema))
@@ -62,7 +65,8 @@ class _Lowering:
 
     plan: Plan
     workers: int
-    pixels: bool
+    places: Places
+    pixels: bool = field(kw_only=True)
     shared: dict[int, Pipeline] = field(default_factory=dict)
 
     def lowered(self, plan: Plan, later: Sequence[Plan]) -> Builder:
@@ -71,11 +75,11 @@ class _Lowering:
             case Scan():
                 return self._from_source(plan)
             case Concat(parts=parts):
-                return self._confluence(ConcatStreams(inputs=self._inputs(parts, plan, later)))
+                return self._confluence(ConcatStreams(inputs=self._inputs(parts, plan, later)), plan)
             case Zip(parts=parts, pads=pads):
                 schemas = tuple(schema_of(part) for part in parts)
                 inputs = self._inputs(parts, plan, later)
-                return self._confluence(ZipStreams(inputs=inputs, schemas=schemas, pads=pads))
+                return self._confluence(ZipStreams(inputs=inputs, schemas=schemas, pads=pads), plan)
             case Cache():
                 return self._shared(plan, later)
         if isinstance(plan, Relational) or not is_rowwise(plan):
@@ -84,66 +88,80 @@ class _Lowering:
         if builder.fragment is not None and _is_light(plan):
             fragment = builder.fragment
             builder.fragment = plan.map_inputs(lambda _: fragment)
+            builder.kept.append(plan)
             return builder
         _commit(builder)
+        builder.begin(plan)
         lower_step(plan, later, builder, pixels=self.pixels)
         return builder
 
     def _from_source(self, scan: Scan) -> Builder:
         start = SourceScan(source=scan.source, pushdowns=scan.pushdowns, task_rows=rows_for(Work.LIGHT))
-        builder = Builder(workers=self.workers, start=start, rows_are_listed=scan.source.rows_are_listed)
+        builder = Builder(
+            workers=self.workers, places=self.places, start=start, rows_are_listed=scan.source.rows_are_listed
+        )
+        builder.members.append(scan)
         schema = scan.source.schema
         builder.most_rows = rows_for(work_of(schema))
         builder.fragment = None if schema is None else scan
         return builder
 
-    def _confluence(self, start: ConcatStreams | ZipStreams | SharedRows) -> Builder:
-        return Builder(workers=self.workers, start=start, is_source_cut=False)
+    def _confluence(self, start: ConcatStreams | ZipStreams | SharedRows, plan: Plan) -> Builder:
+        self.places[id(plan)] = start
+        return Builder(workers=self.workers, places=self.places, start=start, is_source_cut=False)
 
     def _shared(self, plan: Cache, later: Sequence[Plan]) -> Builder:
         places = [step for step in self.plan.walk() if isinstance(step, Cache) and step.number == plan.number]
         if plan.number not in self.shared:
             self.shared[plan.number] = self._inputs((plan.input,), plan, later)[0]
         pipeline = self.shared[plan.number]
-        return self._confluence(SharedRows(pipeline=pipeline, number=plan.number, readers=len(places)))
+        return self._confluence(SharedRows(pipeline=pipeline, number=plan.number, readers=len(places)), plan)
 
     def _inputs(self, parts: Sequence[Plan], plan: Plan, later: Sequence[Plan]) -> tuple[Pipeline, ...]:
-        return tuple(self._input(part, (), (plan, *later)) for part in parts)
-
-    def _input(self, part: Plan, chains: Sequence[Chain], later: Sequence[Plan]) -> Pipeline:
-        builder = self.lowered(part, later)
-        _commit(builder)
-        if chains:
-            builder.add(ComputeChainsOperator(chains=tuple(chains)), "compute", Work.PIXELS)
-            builder.cut()
-        else:
-            builder.cut(Conform(stage=step_name(later[0]), schema=schema_of(part)))
-        return builder.pipeline()
+        after = (plan, *later)
+        return tuple(_as_input(self.lowered(part, after), part, (), after) for part in parts)
 
     def _relational(self, plan: Plan, later: Sequence[Plan]) -> Builder:
         """Add a step to the segments of its inputs, or begin one with their rows."""
         known = [schema_of(step) for step in plan.inputs]
+        kept: list[Plan] = []
         fragments = iter(
             [
-                self._fragment(before, chains, schema, (plan, *later))
+                self._fragment(before, chains, schema, (plan, *later), kept)
                 for before, chains, schema in zip(plan.inputs, chains_of(plan), known, strict=True)
             ]
         )
         return Builder(
             workers=self.workers,
+            places=self.places,
+            kept=[*kept, plan],
             fragment=plan.map_inputs(lambda _: next(fragments)),
             is_relational=True,
             is_source_cut=False,
         )
 
-    def _fragment(self, before: Plan, chains: Sequence[Chain], schema: Schema | None, later: Sequence[Plan]) -> Plan:
-        if not chains:
-            builder = self.lowered(before, later)
-            if builder.fragment is not None:
-                return builder.fragment
+    def _fragment(
+        self, before: Plan, chains: Sequence[Chain], schema: Schema | None, later: Sequence[Plan], kept: list[Plan]
+    ) -> Plan:
+        builder = self.lowered(before, later)
+        if not chains and builder.fragment is not None:
+            kept += [*builder.members, *builder.kept]
+            return builder.fragment
         deferred = {} if schema is None else {chain.name: chain.type_in(schema) for chain in chains}
         columns = None if schema is None else Schema({**schema, **deferred})
-        return Incoming(pipeline=self._input(before, chains, later), schema=columns)
+        return Incoming(pipeline=_as_input(builder, before, chains, later), schema=columns)
+
+
+def _as_input(builder: Builder, part: Plan, chains: Sequence[Chain], later: Sequence[Plan]) -> Pipeline:
+    """End a pipeline whose rows others will take."""
+    _commit(builder)
+    builder.begin(None)
+    if chains:
+        builder.add(ComputeChainsOperator(chains=tuple(chains)), "compute", Work.PIXELS)
+        builder.cut()
+    else:
+        builder.cut(Conform(stage=step_name(later[0]), schema=schema_of(part)))
+    return builder.pipeline()
 
 
 def _commit(builder: Builder) -> None:
@@ -151,11 +169,15 @@ def _commit(builder: Builder) -> None:
     fragment, builder.fragment = builder.fragment, None
     if fragment is None:
         return
+    kept, builder.kept = builder.kept, []
     if builder.is_relational:
         builder.start, builder.is_source_cut = PolarsSegment(plan=fragment), False
+        builder.place([*builder.members, *kept], builder.start)
+        builder.members = []
         builder.rows_are_listed = False
         return
-    for step in reversed(list(fragment.walk())[:-1]):
+    for step, whole in zip(reversed(list(fragment.walk())[:-1]), kept, strict=True):
+        builder.begin(whole)
         lower_step(step, (), builder, pixels=False)
 
 

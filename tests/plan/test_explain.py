@@ -1,5 +1,6 @@
 """A plan in words, before and after optimization."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -28,7 +29,10 @@ FILES = "scan files[D, *.jpg|8 more]"
 
 
 def explained(ds, folder, **options):
-    return ds.explain(**options).replace(str(folder), "D")
+    """Explain without estimates, which depend on the length of the folder's name, and without what rules are for."""
+    text = ds.explain(**options).replace(str(folder), "D")
+    lines = [re.sub(r"  \[[^]]* rows?\b[^]]*]$", "", line) for line in text.splitlines()]
+    return "\n".join(line for line in lines if not re.match(r"  \w+: [A-Z]", line))
 
 
 def query(folder):
@@ -95,10 +99,10 @@ def test_steps_over_all_rows_are_told_in_words():
     ds = ld.range(9).with_columns(x=pl.col("id") / pl.col("id").max())
     assert ds.explain() == "\n".join(
         [
-            'with_columns [(col("id")) / (col("id").max())].alias("x")',
-            "  scan range[9]",
+            'with_columns [(col("id")) / (col("id").max())].alias("x")  [9 rows, 144 B]',
+            "  scan range[9]  [9 rows, 72 B]",
             "optimized by: nothing to do",
-            'stage 1 here: with_columns [(col("id")) / (col("id").max())].alias("x") over all rows',
+            'stage 1 polars: with_columns [(col("id")) / (col("id").max())].alias("x")',
         ]
     )
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 import lightdata as ld
+from lightdata.io.source import Extent
 from lightdata.plan.node import DecodeImages, ReadFiles, Scan
 from lightdata.types.schema import Schema
 
@@ -24,8 +25,14 @@ class RaiseIfExecuted:
     def tasks(self, pushdowns, *, task_rows):
         raise AssertionError("the source was read")
 
-    def count(self):
+    def count(self, most=None):
         raise AssertionError("the source was counted")
+
+    def extent(self):
+        return Extent()
+
+    def bounds(self, columns):
+        raise AssertionError("the source was asked for bounds that nobody wants")
 
     def __str__(self):
         return "nothing to read"
