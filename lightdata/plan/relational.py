@@ -13,6 +13,7 @@ from lightdata.expr.expression import Expression
 from lightdata.plan.node import Plan
 
 JoinKind = Literal["inner", "left", "right", "full", "semi", "anti", "cross"]
+JoinOrder = Literal["none", "left", "right", "left_right", "right_left"]
 Keep = Literal["first", "last", "any", "none"]
 
 
@@ -108,7 +109,7 @@ class Join(Relational):
     validate: Literal["m:m", "m:1", "1:m", "1:1"] = "m:m"
     nulls_equal: bool = False
     coalesce: bool | None = None
-    maintain_order: Literal["none", "left", "right", "left_right", "right_left"] = "left"
+    maintain_order: JoinOrder = "left_right"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
