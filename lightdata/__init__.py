@@ -31,6 +31,7 @@ from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
 from lightdata.read import (
+    concat,
     from_arrow,
     from_items,
     from_numpy,
@@ -76,6 +77,7 @@ __all__ = [
     "WorkerDiedError",
     "WriteResult",
     "col",
+    "concat",
     "config",
     "from_arrow",
     "from_items",

@@ -6,14 +6,14 @@ import inspect
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightdata.dataset.combining import plan_of
+from lightdata.dataset.combining import ConcatMethod, concat_plans, plan_of
 from lightdata.dataset.dataset import Dataset
 from lightdata.dataset.exchange import sql_plan, tables_around
 from lightdata.errors import ArgumentError
@@ -266,6 +266,35 @@ def from_polars(frames: pl.DataFrame | pl.LazyFrame | Sequence[pl.DataFrame | pl
     for frame in eager:
         held_schema(frame.schema)
     return from_arrow([frame.to_arrow() for frame in eager])
+
+
+def concat(items: Iterable[Any], *, how: ConcatMethod = "vertical") -> Dataset:
+    """Put the rows of datasets one after another, or their columns side by side.
+
+    Parameters
+    ----------
+    items : iterable of Dataset, Polars frames, Arrow tables
+    how : "vertical", "vertical_relaxed", "diagonal", "diagonal_relaxed", "horizontal", "horizontal_extend"
+        As Polars' ``concat``; images of different kinds in one column become plain images in all of them.
+
+    Examples
+    --------
+    >>> concat([range(1), range(2)]).take_all()
+    [{'id': 0}, {'id': 0}, {'id': 1}]
+
+    Raises
+    ------
+    ArgumentError
+        If there is nothing to put together.
+    SchemaError
+        If columns do not fit together.
+    """
+    plans = [plan_of("concat", item) for item in items]
+    if not plans:
+        raise ArgumentError("concat needs at least one dataset")
+    if how not in get_args(ConcatMethod):
+        raise ArgumentError(f"concat: how must be one of {', '.join(get_args(ConcatMethod))}; got {how!r}")
+    return Dataset(concat_plans(plans, how))
 
 
 def sql(query: str, /, **tables: Any) -> Dataset:

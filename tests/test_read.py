@@ -71,3 +71,16 @@ def test_one_extension_may_stand_alone(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"1")
     (tmp_path / "b.txt").write_bytes(b"2")
     assert ld.read_binary_files(tmp_path, file_extensions="bin").count() == 1
+
+
+def test_concat_takes_datasets_and_tables_and_refuses_the_rest():
+    """Datasets, frames and tables are put together; nothing, and methods that do not exist, are refused at once."""
+    parts = [ld.range(1), pl.DataFrame({"id": [5]}), pa.table({"id": pa.array([6], pa.int64())})]
+    assert ld.concat(parts).collect()["id"].to_list() == [0, 5, 6]
+    assert ld.concat(iter([ld.range(1)])).count() == 1
+    with pytest.raises(ld.ArgumentError, match="at least one"):
+        ld.concat([])
+    with pytest.raises(ld.ArgumentError, match="how must be one of vertical"):
+        ld.concat([ld.range(1)], how="sideways")
+    with pytest.raises(ld.ArgumentError, match="takes a Dataset"):
+        ld.concat(["photos/"])

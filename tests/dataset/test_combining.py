@@ -7,7 +7,6 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import lightdata as ld
-from lightdata.dataset.combining import concat_plans
 from lightdata.errors import ArgumentError, ColumnNotFoundError, ExpressionError, SchemaError
 
 LEFT = pl.DataFrame(
@@ -99,10 +98,10 @@ def test_columns_side_by_side_have_different_names_and_as_many_rows():
     """A horizontal concat refuses a name twice and other numbers of rows; the one that extends fills with nulls."""
     a, b = ld.range(2), ld.range(3).rename({"id": "b"})
     with pytest.raises(SchemaError, match="'id'"):
-        ld.Dataset(concat_plans([a._plan, a._plan], "horizontal"))
+        ld.concat([a, a], how="horizontal")
     with pytest.raises(SchemaError, match="2 rows"):
-        ld.Dataset(concat_plans([a._plan, b._plan], "horizontal")).take_all()
-    extended = ld.Dataset(concat_plans([a._plan, b._plan], "horizontal_extend"))
+        ld.concat([a, b], how="horizontal").take_all()
+    extended = ld.concat([a, b], how="horizontal_extend")
     assert extended.take_all()[2] == {"id": None, "b": 2}
 
 

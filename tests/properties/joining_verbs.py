@@ -6,7 +6,6 @@ from relational_oracle import Both, rows
 from rowwise_verbs import INTS, Draw, bare, measured, one_of, some
 
 import lightdata as ld
-from lightdata.dataset.combining import concat_plans
 
 
 def join_labels(draw: Draw, both: Both) -> Both:
@@ -106,7 +105,7 @@ def concat(draw: Draw, both: Both) -> Both:
         other = other.then(lambda q: q.cast({name: pl.Float64})) if name in other.frame.columns else other
 
     def on_query(query: ld.Dataset) -> ld.Dataset:
-        return ld.Dataset(concat_plans([query._plan, other.query._plan], how))
+        return ld.concat([query, other.query], how=how)
 
     return both.apart(on_query, lambda f: pl.concat([f, other.frame], how=how))
 
@@ -140,7 +139,7 @@ def side_by_side(draw: Draw, both: Both) -> Both:
         return both
     other = other.then(lambda q: q.select(kept))
     return both.apart(
-        lambda q: ld.Dataset(concat_plans([q._plan, other.query._plan], "horizontal_extend")),
+        lambda q: ld.concat([q, other.query], how="horizontal_extend"),
         lambda f: pl.concat([f, other.frame], how="horizontal_extend"),
     )
 
