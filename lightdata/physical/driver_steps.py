@@ -29,6 +29,9 @@ class LimitRows:
             if not left:
                 return
 
+    def __str__(self) -> str:
+        return f"limit {self.n}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebatch:
@@ -39,6 +42,9 @@ class Rebatch:
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Cut the stream anew."""
         return rebatch(batches, self.rows)
+
+    def __str__(self) -> str:
+        return f"batches of {self.rows} rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

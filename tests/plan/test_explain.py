@@ -56,20 +56,20 @@ def test_a_query_as_it_was_written(folder):
 
 
 def test_a_query_as_it_runs(folder):
-    """Optimized, the filter asks headers, the limit comes before the decode, and the rules and stages are told."""
+    """Optimized, the limit comes before the resize, and the rules and stages are told."""
     assert explained(query(folder), folder) == "\n".join(
         [
             'select image.resize(height=2, width=2).alias("small")',
-            "  decode image",
-            "    limit 2",
-            "      filter [(image.width()) >= (dyn int: 3)]",
+            "  limit 2",
+            "    filter [(image.width()) >= (dyn int: 3)]",
+            "      decode image",
             "        drop path",
             "          read files path -> image",
             f"            {FILES}",
-            "optimized by: header_only_attributes, push_down_projection x5, push_down_limit x3, fuse_chains",
-            "stage 1 here: read_files > drop > filter",
-            "stage 2 here: LimitRows(n=2)",
-            "stage 3 here: decode > select",
+            "optimized by: push_down_projection x5, push_down_limit x2, fuse_chains",
+            "stage 1 here: read_files > drop > decode > filter",
+            "stage 2 here: limit 2",
+            "stage 3 here: select",
         ]
     )
 
