@@ -112,7 +112,8 @@ def pivot(draw: Draw, both: Both) -> Both:
     listed = ["a", "c"]
 
     def verb(query: Any) -> Any:
-        return query.pivot("label", on_columns=listed, index=index, values=values, aggregate_function=gathers)
+        how = {"aggregate_function": gathers, "maintain_order": True}
+        return query.pivot("label", on_columns=listed, index=index, values=values, **how)
 
     pivoted = both.apart(verb, lambda f: verb(f.lazy()).collect())
     if values not in both.images():
