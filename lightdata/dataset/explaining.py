@@ -120,7 +120,7 @@ def _name(number: int) -> str:
 def _lowered(plan: Plan) -> _Lowered:
     plan = _apart(plan, {})
     places: Places = {}
-    pipeline = lower(plan, workers=worker_count() if config().workers else 1, places=places)
+    pipeline = lower(plan, workers=worker_count(), places=places)
     return _Lowered(plan=plan, estimates=estimates(plan), places=places, sites=_sites(pipeline))
 
 

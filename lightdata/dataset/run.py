@@ -34,7 +34,7 @@ ExecutorFor = Callable[[Plan, RunLog], Executor]
 
 def executor_for(plan: Plan, log: RunLog) -> Executor:
     """Take the pool, or the calling process where there are to be no workers."""
-    if not config().workers:
+    if config().workers == 0:
         return InlineExecutor(log)
     few = _INLINE_TASKS if wants_few_rows(plan) else 0
     return PoolExecutor(workers=worker_count(), log=log, inline_tasks=few)
@@ -70,7 +70,7 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
     plan = with_seeds(plan)
     if config().optimize:
         plan, _ = optimize(plan)
-    pipeline = lower(plan, workers=worker_count() if config().workers else 1, pixels=pixels)
+    pipeline = lower(plan, workers=worker_count(), pixels=pixels)
     batches = _executor_for.get()(plan, log).run(pipeline)
     rows = rows_written if isinstance(plan, Write) else len
 

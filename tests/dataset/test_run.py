@@ -1,5 +1,7 @@
 """Counting without running."""
 
+import os
+
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -100,3 +102,15 @@ def test_a_zip_of_different_lengths_is_still_an_error():
     other = ld.range(4).rename({"id": "other"})
     with pytest.raises(ld.SchemaError):
         ld.range(3).zip(other).count()
+
+
+@pytest.mark.parametrize(("workers", "is_here"), [(None, False), (1, False), (0, True)])
+def test_workers_run_functions_unless_there_are_to_be_none(workers, is_here):
+    """By default, and with any number of workers, functions run in other processes; with none, in this one."""
+    before = ld.config()
+    ld.config(workers=workers)
+    try:
+        rows = ld.range(9000).map(lambda row: {"pid": os.getpid()}).take_all()
+    finally:
+        ld.config(workers=before.workers)
+    assert ({row["pid"] for row in rows} == {os.getpid()}) is is_here
