@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -111,11 +112,12 @@ class _Lowering:
         return Builder(workers=self.workers, places=self.places, start=start, is_source_cut=False)
 
     def _shared(self, plan: Cache, later: Sequence[Plan]) -> Builder:
-        places = [step for step in self.plan.walk() if isinstance(step, Cache) and step.number == plan.number]
         if plan.number not in self.shared:
             self.shared[plan.number] = self._inputs((plan.input,), plan, later)[0]
         pipeline = self.shared[plan.number]
-        return self._confluence(SharedRows(pipeline=pipeline, number=plan.number, readers=len(places)), plan)
+        return self._confluence(
+            SharedRows(pipeline=pipeline, number=plan.number, readers=_readers(self.plan)[plan.number]), plan
+        )
 
     def _inputs(self, parts: Sequence[Plan], plan: Plan, later: Sequence[Plan]) -> tuple[Pipeline, ...]:
         after = (plan, *later)
@@ -162,6 +164,22 @@ def _as_input(builder: Builder, part: Plan, chains: Sequence[Chain], later: Sequ
     else:
         builder.cut(Conform(stage=step_name(later[0]), schema=schema_of(part)))
     return builder.pipeline()
+
+
+def _readers(plan: Plan) -> Counter[int]:
+    """Count the places that read shared rows; what is inside of such rows is read once."""
+    readers: Counter[int] = Counter()
+
+    def visit(step: Plan) -> None:
+        if isinstance(step, Cache):
+            readers[step.number] += 1
+            if readers[step.number] > 1:
+                return
+        for before in step.inputs:
+            visit(before)
+
+    visit(plan)
+    return readers
 
 
 def _commit(builder: Builder) -> None:

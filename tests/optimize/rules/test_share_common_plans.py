@@ -5,6 +5,8 @@ import pytest
 
 import lightdata as ld
 from lightdata.optimize.rules.share_common_plans import share_common_plans
+from lightdata.optimize.stages import optimize
+from lightdata.physical.lower import lower
 from lightdata.plan.node import MapRows
 from lightdata.plan.relational import Cache
 
@@ -61,3 +63,14 @@ def test_an_error_reaches_whoever_reads_first():
     mapped = ld.range(9).map(fails, schema={"id": int})
     with pytest.raises(ValueError, match="no"):
         mapped.join(mapped, on="id").take_all()
+
+
+def test_shared_rows_inside_shared_rows():
+    """Rows that are shared by two places, one of which is itself shared, are made once and let go by both."""
+    first = ld.range(20).map(lambda row: row, schema={"id": int})
+    second = first.map(lambda row: {"id": row["id"], "odd": row["id"] % 2}, schema={"id": int, "odd": int})
+    query = second.join(second.group_by("odd").len(), on="odd").join(first, on="id")
+    plan, _ = optimize(query._plan)
+    pipelines = {one.start.number: one.start for one in lower(plan, workers=1).walk() if hasattr(one.start, "readers")}
+    assert {number: start.readers for number, start in pipelines.items()} == {1: 2, 2: 2}
+    assert query.collect()["len"].to_list() == [10] * 20
