@@ -22,7 +22,7 @@ FAST = settings(
     suppress_health_check=list(HealthCheck),
 )
 SLOW = settings(
-    phases=PHASES, deadline=None, max_examples=400, print_blob=True, suppress_health_check=list(HealthCheck)
+    phases=PHASES, deadline=None, max_examples=1000, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 MODULES = (builder, lower, lower_step, polars_segment)
 ROWS = ("TASK_ROWS", "PLAIN_TASK_ROWS", "LIGHT_TASK_ROWS", "SCAN_ROWS")
@@ -74,7 +74,6 @@ def test_queries_equal_polars_and_pillow(both, task_rows, batch_bytes):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 @pytest.mark.timeout(3600)
 @SLOW
 @given(queries(), *CUTS)
