@@ -59,6 +59,8 @@ def hoist(plan: Plan, read: frozenset[str], made: frozenset[str] = frozenset(), 
         if isinstance(plan, Rename) and (sunk := _sunk(plan)) is not None:
             plan = sunk
             continue
+        if _left_out(plan) & made:
+            return Hoist(tuple(after), applied(stays, plan))
         steps = _taken_apart(plan)
         for step in steps:
             if _may_rise(step, read, made, may_repeat=may_repeat):
@@ -70,6 +72,13 @@ def hoist(plan: Plan, read: frozenset[str], made: frozenset[str] = frozenset(), 
             else:
                 return Hoist(tuple(after), applied(stays, plan))
         plan = plan.inputs[0]
+
+
+def _left_out(plan: Plan) -> frozenset[str]:
+    """Name the columns that a step leaves out; one of them cannot live on where a later step makes it anew."""
+    if not isinstance(plan, Drop | Select):
+        return frozenset()
+    return frozenset(schema_of(plan.inputs[0]) or ()) - frozenset(schema_of(plan) or ())
 
 
 def _taken_apart(plan: Plan) -> list[Plan]:

@@ -24,7 +24,7 @@ def late_pixels(plan: Plan) -> Plan | None:
     below = plan.inputs[0]
     taken = hoist(below, read, made)
     before = schema_of(taken.before)
-    if before is None or not taken.is_worth_it or made & (before.keys() - (schema_of(below) or {}).keys()):
+    if before is None or not taken.is_worth_it:
         return None
     return chosen(applied(taken.after, plan.map_inputs(lambda _: taken.before)), schema.names)
 

@@ -59,8 +59,16 @@ QUERIES = [
     lambda ds: ds.random_shuffle(seed=0).with_row_index().filter(pl.col("index") % 2 == 0).sort("number").head(2),
 ]
 
+MADE_ANEW = [
+    lambda ds: ds.drop("path").rename({"label": "path"}).sort("number", descending=True),
+    lambda ds: ds.drop("number").with_row_index("number").sort("path", descending=True),
+    lambda ds: ds.drop("label").with_row_index("label").filter(pl.col("number") > pl.col("number").mean()),
+    lambda ds: ds.select("image", "path", number="label").with_row_index("label").sort("path", descending=True),
+]
+"""What was dropped has a successor of the same name, so that the two must not meet."""
 
-@pytest.mark.parametrize("query", QUERIES)
+
+@pytest.mark.parametrize("query", [*QUERIES, *MADE_ANEW])
 def test_rows_and_schema_are_the_same(photos, query):
     """A query whose pixels are made late gives the rows, columns and order that it would have given."""
     late = query(photos)
