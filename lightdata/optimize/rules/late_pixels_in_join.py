@@ -118,7 +118,7 @@ def _gives_null_for_null(step: Plan) -> bool:
 
 def _joined(plan: Join | JoinAsof, left: _Carried, right: _Carried, result: Schema) -> Plan:
     def moved(key: Expression) -> Expression:
-        return key.reading(right.keys)
+        return Expression(key.reading(right.keys).expr.meta.undo_aliases())  # Polars takes no alias in a key
 
     new: Callable[[str], str] = lambda name: right.keys.get(name, name)  # noqa: E731 - one word in two places
     match plan:

@@ -49,6 +49,8 @@ QUERIES = [
     lambda ds: ds.join(ds, on="path"),
     lambda ds: ds.join(ds.rename({"path": "file"}), left_on="path", right_on="file"),
     lambda ds: ds.join(ds.drop("path"), left_on=pl.col("number") % 2, right_on="number", how="left"),
+    lambda ds: ds.join(ds, left_on=pl.col("path").str.slice(-5), right_on=pl.col("path").str.slice(-5)),
+    lambda ds: ds.join(ds, left_on=pl.col("number") + 1, right_on=pl.col("number") + 1, how="left"),
     lambda ds: ds.with_columns(pl.col("image").image.resize(3, 3)).join(LABELS, on="number", how="left"),
     lambda ds: ld.from_polars(LABELS).join(
         ds.with_columns(pl.col("image").image.resize(3, 3)), on="number", how="left"
