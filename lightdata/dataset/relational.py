@@ -115,7 +115,7 @@ class RelationalVerbs(Verbs):
         keep: Keep = "any",
         maintain_order: bool = True,
     ) -> Self:
-        """Keep one of the rows that are equal, in all columns or in some.
+        """Keep one of the rows that are equal, in all columns or in some; "any" is the first, where order is kept.
 
         >>> import lightdata as ld
         >>> ld.from_items([2, 1, 2]).unique().take_all()

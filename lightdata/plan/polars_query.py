@@ -87,7 +87,8 @@ def _choose_rows(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:
             return _mixed(frame, seed)
         case Unique(subset=subset, keep=keep, maintain_order=order):
             keys = [pl.exclude(f"^{MARK}.*$")] if subset is None else _keys(subset)
-            return frame.unique(keys, keep=keep, maintain_order=order)
+            # Past "any", Polars would move filters that change which row is kept.
+            return frame.unique(keys, keep="first" if order and keep == "any" else keep, maintain_order=order)
         case Sample():
             return _sample(step, frame)
     raise TypeError(f"no query for {type(step).__name__}; add a case to {__name__}")
