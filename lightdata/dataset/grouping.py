@@ -11,7 +11,7 @@ from lightdata.dataset.verbs import IntoExpr, as_exprs
 from lightdata.errors import ArgumentError, ExpressionError
 from lightdata.expr.expression import Expression, bind
 from lightdata.plan.node import Plan
-from lightdata.plan.relational import GroupBy
+from lightdata.plan.relational import Explode, GroupBy
 from lightdata.plan.schema import schema_of
 
 _D = TypeVar("_D")
@@ -41,13 +41,19 @@ class Grouped(Generic[_D]):
         >>> ds.group_by("k").agg(ld.col("x").sum(), all=ld.col("x").alias("values")).take_all()
         [{'k': 1, 'x': 5, 'all': [2, 3]}]
         """
-        listed = as_exprs(aggs) + [expr.alias(name) for name, (expr,) in _named(named_aggs)]
+        return self._make(self._gathered(as_exprs(aggs) + [expr.alias(name) for name, (expr,) in _named(named_aggs)]))
+
+    def _gathered(self, listed: list[pl.Expr]) -> GroupBy:
         keys = {key.name for key in self._keys}
         bound = bind(listed, schema_of(self._plan), step="agg", unselected=keys)
         if taken := [one.name for one in bound if one.name in keys]:
             raise ExpressionError(f"agg: {taken[0]!r} is a key already; give the result another name with .alias()")
-        plan = GroupBy(input=self._plan, keys=self._keys, aggs=bound, maintain_order=self._maintain_order)
-        return self._make(plan)
+        return GroupBy(input=self._plan, keys=self._keys, aggs=bound, maintain_order=self._maintain_order)
+
+    def _rows(self, some: pl.Expr) -> _D:
+        plan = self._gathered([some])
+        names = tuple(one.name for one in plan.aggs)
+        return self._make(Explode(input=plan, columns=names) if names else plan)
 
     def len(self, name: str | None = None) -> _D:
         """Count the rows of each group."""
@@ -66,12 +72,12 @@ class Grouped(Generic[_D]):
         return self.agg(pl.all().last())
 
     def head(self, n: int = 5) -> _D:
-        """Keep the first ``n`` values of each group, in lists."""
-        return self.agg(pl.all().head(n))
+        """Keep the first ``n`` rows of each group."""
+        return self._rows(pl.all().head(n))
 
     def tail(self, n: int = 5) -> _D:
-        """Keep the last ``n`` values of each group, in lists."""
-        return self.agg(pl.all().tail(n))
+        """Keep the last ``n`` rows of each group."""
+        return self._rows(pl.all().tail(n))
 
     def max(self) -> _D:
         """Give the largest value of each column."""

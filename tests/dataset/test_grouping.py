@@ -3,6 +3,7 @@
 import polars as pl
 import polars.selectors as cs
 import pytest
+from PIL import Image
 from polars.testing import assert_frame_equal
 
 import lightdata as ld
@@ -29,6 +30,9 @@ VERBS = {
         name: lambda q, name=name: getattr(grouped(q, "k"), name)()
         for name in ("max", "min", "mean", "median", "n_unique", "sum", "first", "last", "len", "all")
     },
+    "head": lambda q: grouped(q, "k").head(1),
+    "head of more": lambda q: grouped(q, odd=pl.col("x") % 2).head(2),
+    "tail": lambda q: grouped(q, "k").tail(1),
     "quantile": lambda q: grouped(q, "k").quantile(0.5),
     "named length": lambda q: grouped(q, "k").len("n"),
     "expression": lambda q: grouped(q, (pl.col("x") % 2).alias("odd")).agg(pl.col("x").sum()),
@@ -49,6 +53,16 @@ def test_groups_are_those_of_polars(verb):
     query, expected = verb(ld.from_polars(FRAME)), verb(FRAME.lazy()).collect()
     assert query.schema().to_polars() == dict(expected.schema)
     assert_frame_equal(query.collect(), expected)
+
+
+def test_first_rows_of_groups_are_rows(tmp_path):
+    """The first images of each group come as images, one to a row."""
+    for number in range(3):
+        Image.new("RGB", (number + 1, 2)).save(tmp_path / f"{number}.png")
+    images = ld.read_images(tmp_path, include_paths=True).with_columns(k=ld.col("image").image.width() % 2)
+    firsts = images.group_by("k").head(1)
+    assert firsts.columns == ["k", "path", "image"]
+    assert [(row["k"], row["image"].shape) for row in firsts.take_all()] == [(1, (2, 1, 3)), (0, (2, 2, 3))]
 
 
 def test_wrong_arguments_are_refused_when_the_query_is_built():
