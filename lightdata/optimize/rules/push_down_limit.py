@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lightdata.plan.effect import keeps_rows
 from lightdata.plan.node import Limit, Plan, Scan
-from lightdata.plan.relational import Concat, RandomShuffle, Sample, Slice
+from lightdata.plan.relational import Concat, RandomShuffle, Sample, Slice, Zip
 
 
 def push_down_limit(plan: Plan) -> Plan | None:
@@ -14,14 +14,17 @@ def push_down_limit(plan: Plan) -> Plan | None:
 
     Legal only past steps that give exactly one row for each row and treat it by itself: which rows are kept depends
     on their number alone. Filters, and steps that skip failing rows, are not such; a batch function may give any
-    number of rows, so nothing passes it. Of inputs one after another, no more is read of each than is kept of all.
+    number of rows, so nothing passes it. Of inputs one after another or side by side, no more is read of each than is
+    kept of all; that some have fewer rows than others is then told only if it is so among the rows that are kept.
     """
     match plan:
         case Limit(input=Limit(input=before, n=inner), n=n):
             return Limit(input=before, n=min(n, inner))
         case Limit(input=Scan() as scan, n=n):
             return _into_scan(plan, scan, n)
-        case Limit(input=Concat(parts=parts) as step, n=n) if any(_most_rows(part, n) > n for part in parts):
+        case Limit(input=(Concat(parts=parts) | Zip(parts=parts)) as step, n=n) if any(
+            _most_rows(part, n) > n for part in parts
+        ):
             return replace(plan, input=replace(step, parts=tuple(Limit(input=part, n=n) for part in parts)))
         case Limit(input=step) | Slice(input=step) | Sample(input=step) | RandomShuffle(input=step) if keeps_rows(step):
             return step.map_inputs(lambda before: plan.map_inputs(lambda _: before))

@@ -143,3 +143,18 @@ def test_a_function_sees_no_more_rows_than_wanted():
     seen = []
     ld.range(100).map(lambda row: seen.append(row["id"]) or {"a": 1}, schema={"a": int}).limit(2).take_all()
     assert seen == [0, 1]
+
+
+def test_files_side_by_side_are_opened_no_further_than_wanted(tmp_path):
+    """The first rows of images beside others cost a file each, and come padded where one side ends early."""
+    for number in range(9):
+        Image.new("RGB", (number + 1, 2)).save(tmp_path / f"{number}.png")
+    images = ld.read_images(tmp_path)
+    beside = images.zip(ld.range(9)).head(2)
+    assert [(row["image"].shape[1], row["id"]) for row in beside.take_all()] == [(1, 0), (2, 1)]
+    assert beside.stats().files_opened == 2
+    padded = ld.concat([images.head(1), ld.range(9)], how="horizontal_extend").head(3).collect()
+    assert padded["id"].to_list() == [0, 1, 2]
+    assert padded["image"].null_count() == 2
+    with pytest.raises(ld.SchemaError, match="zip"):
+        images.zip(ld.range(3)).head(4).take_all()
