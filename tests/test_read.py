@@ -82,5 +82,9 @@ def test_concat_takes_datasets_and_tables_and_refuses_the_rest():
         ld.concat([])
     with pytest.raises(ld.ArgumentError, match="how must be one of vertical"):
         ld.concat([ld.range(1)], how="sideways")
+    with pytest.raises(ld.SchemaError, match="id is int64 in input 1 and string in input 2"):
+        ld.concat([ld.range(1), pl.DataFrame({"id": ["a"]})])
+    with pytest.raises(ld.SchemaError, match="item is missing in input 1 and string in input 3"):
+        ld.concat([ld.range(1), ld.range(1), ld.from_items(["a"])])
     with pytest.raises(ld.ArgumentError, match="takes a Dataset"):
         ld.concat(["photos/"])

@@ -24,7 +24,7 @@ from lightdata.plan.schema import schema_of
 from lightdata.types.canonical import canonical
 from lightdata.types.image import ImageType
 from lightdata.types.operation import AsImage
-from lightdata.types.schema import Schema
+from lightdata.types.schema import Schema, describe
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -300,10 +300,28 @@ def concat_plans(plans: Sequence[Plan], how: ConcatMethod) -> Plan:
         frames = [pl.LazyFrame(schema=schema.to_polars()) for schema in alike]
         wanted = Schema.from_polars(pl.concat(frames, how=how).collect_schema())
     except pl.exceptions.PolarsError as error:
-        raise SchemaError(f"concat: {str(error).splitlines()[0]}") from error
+        raise SchemaError(f"concat: {_what_differs(known) or str(error).splitlines()[0]}") from error
     return Concat(
         parts=tuple(_with_columns_of(plan, schema, wanted) for plan, schema in zip(plans, known, strict=True))
     )
+
+
+def _what_differs(schemas: Sequence[Schema]) -> str | None:
+    """Say which columns the first two schemas do not have in common, which Polars says in many lines."""
+    first = schemas[0]
+    for number, other in enumerate(schemas[1:], start=2):
+        pairs = [(name, _kind_in(first, name), _kind_in(other, name)) for name in {**first, **other}]
+        differing = [
+            f"{name} is {one} in input 1 and {two} in input {number}" for name, one, two in pairs if one != two
+        ]
+        if differing:
+            advice = "cast or select them, or see how='vertical_relaxed' and how='diagonal_relaxed'"
+            return f"inputs have different columns: {'; '.join(differing)}; {advice}"
+    return None
+
+
+def _kind_in(schema: Schema, name: str) -> str:
+    return describe(schema[name]) if name in schema else "missing"
 
 
 def _with_like_images(schema: Schema, schemas: Sequence[Schema]) -> Schema:
