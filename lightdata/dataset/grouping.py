@@ -46,7 +46,7 @@ class Grouped(Generic[_D]):
     def _gathered(self, listed: list[pl.Expr]) -> GroupBy:
         keys = {key.name for key in self._keys}
         bound = bind(listed, schema_of(self._plan), step="agg", unselected=keys)
-        if taken := [one.name for one in bound if one.name in keys]:
+        if taken := [name for name in map(_name_of, bound) if name in keys]:
             raise ExpressionError(f"agg: {taken[0]!r} is a key already; give the result another name with .alias()")
         return GroupBy(input=self._plan, keys=self._keys, aggs=bound, maintain_order=self._maintain_order)
 
@@ -106,6 +106,15 @@ class Grouped(Generic[_D]):
     def sum(self) -> _D:
         """Add up each column."""
         return self.agg(pl.all().sum())
+
+
+def _name_of(agg: Expression) -> str:
+    try:
+        return agg.name
+    except pl.exceptions.PolarsError:  # a selector, over columns that only the run will tell
+        raise ExpressionError(
+            "agg: name the columns, or pass schema= to the step before: they are not known yet"
+        ) from None
 
 
 def _named(exprs: dict[str, IntoExpr]) -> Iterable[tuple[str, list[pl.Expr]]]:

@@ -72,6 +72,8 @@ def test_wrong_arguments_are_refused_when_the_query_is_built():
         data.group_by()
     with pytest.raises(ColumnNotFoundError, match="zz"):
         data.group_by("k").agg("zz")
+    with pytest.raises(ExpressionError, match="not known yet"):
+        data.map(lambda row: row).group_by("k").first()
     with pytest.raises(ExpressionError, match="key already"):
         data.group_by("k").agg("k")
     with pytest.raises(ExpressionError, match="'len'"):
