@@ -117,6 +117,8 @@ def _check_types(plan: Plan, before: Schema) -> None:
                 raise SchemaError(f"rename would give two columns one name: {', '.join(sorted(after))}")
         case Explode():
             _check_lists(plan, before)
+        case Unpivot():
+            _check_one_kind(plan, before)
         case Infer():
             _check_model(plan, before)
         case Write(sink=sink):
@@ -134,6 +136,13 @@ def _check_lists(plan: Explode, before: Schema) -> None:
         kind = before[name]
         if not pa.types.is_nested(kind) or pa.types.is_struct(kind):
             raise SchemaError(f"explode: column {name!r} is {describe(kind)}, not lists")
+
+
+def _check_one_kind(plan: Unpivot, before: Schema) -> None:
+    kinds = {name: before[name] for name in plan.on}
+    if len(set(kinds.values())) > 1 and any(isinstance(kind, pa.BaseExtensionType) for kind in kinds.values()):
+        told = ", ".join(f"{name!r} is {describe(kind)}" for name, kind in kinds.items())
+        raise SchemaError(f"unpivot: {told}; they cannot stand in one column: name those of one kind in on")
 
 
 def _check_model(plan: Infer, before: Schema) -> None:

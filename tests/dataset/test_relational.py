@@ -134,6 +134,13 @@ REFUSED = {
     "slice length": (lambda q: q.slice(0, -1), ArgumentError, "length"),
     "tail": (lambda q: q.tail(-1), ArgumentError, "n must be"),
     "explode": (lambda q: q.explode("zz"), ColumnNotFoundError, "zz"),
+    "unpivot images and text": (
+        lambda q: q.with_columns(image=pl.lit(None, dtype=ld.Schema({"i": ld.image_type()}).to_polars()["i"])).unpivot(
+            ["k", "image"]
+        ),
+        SchemaError,
+        "'image' is Image",
+    ),
     "explode a number": (lambda q: q.explode("x"), SchemaError, "'x' is int64, not lists"),
     "explode a struct": (lambda q: q.explode("parts"), SchemaError, "not lists"),
     "unpivot": (lambda q: q.unpivot("zz"), ColumnNotFoundError, "zz"),
