@@ -249,7 +249,8 @@ class Consumption(Combining):
     def stats(self) -> Stats:
         """Tell what the latest run of this dataset did, or has done so far: files, bytes, images, rows and seconds.
 
-        A run is begun by any verb that needs rows, such as :meth:`take`, :meth:`count` or writing.
+        A run is begun by any verb that needs rows, such as :meth:`take`, :meth:`count` or writing. What Polars asks for
+        behind ``to_lazy`` or SQL is told by the dataset it asks.
 
         >>> import lightdata as ld
         >>> data = ld.range(1000)
