@@ -115,15 +115,37 @@ class Worker:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start a process that Ctrl-C cannot end half-way, with a traceback on the terminal; it then chooses itself."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Start a process that Ctrl-C cannot end half-way, with a traceback on the terminal; it then chooses itself.
+
+    The new process inherits the mask. Here a mask is not enough: a signal that another thread takes is handled in the
+    main one all the same, so its handler waits too.
+    """
+    with _handler_held():
+        if not hasattr(signal, "pthread_sigmask"):
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _handler_held() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is done."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 _everyone: set[Worker] = set()
@@ -145,7 +167,8 @@ def leased(count: int, tally: Tally | None = None) -> Iterator[list[Worker]]:
     arena_bytes = max(config().memory_limit_bytes // max(count, 1), 64 << 20)
     try:
         while len(mine) < count:
-            mine.append(Worker(arena_bytes))
+            with _handler_held():  # a process that nobody holds would never end
+                mine.append(Worker(arena_bytes))
         for worker in mine:
             worker.tally = tally or Tally()
         yield mine
