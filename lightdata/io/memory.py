@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,18 @@ class BatchTask:
     def read(self) -> Iterator[pa.RecordBatch]:
         """Produce the rows."""
         yield self.batch
+
+    def __reduce__(self) -> tuple[Callable[[pa.Buffer], BatchTask], tuple[pa.Buffer]]:
+        """Travel as an Arrow IPC stream, which holds these rows; pickled, a slice takes its whole table along."""
+        out = pa.BufferOutputStream()
+        with pa.ipc.new_stream(out, self.batch.schema) as writer:
+            writer.write_batch(self.batch)
+        return _arrived, (out.getvalue(),)
+
+
+def _arrived(stream: pa.Buffer) -> BatchTask:
+    with pa.ipc.open_stream(stream) as reader:
+        return BatchTask(reader.read_next_batch())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
