@@ -122,7 +122,7 @@ def test_ctrl_c_ends_a_segment(workers):
         text=True,
     )
     assert process.stdout.readline() == "running\n"
-    time.sleep(2)
+    time.sleep(3)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     try:
