@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import polars as pl
@@ -193,7 +194,7 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> G
     with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
         try:
             batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
-            for frame in batches:
+            for frame in _interruptible(batches):
                 if counted:
                     yield rows_without_columns(frame.item())
                 elif frame.height:
@@ -207,6 +208,20 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> G
             for upstream in upstreams:
                 upstream.close()
             let_go()
+
+
+def _interruptible(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Wait for Polars in a thread: where Polars waits itself, no Ctrl-C reaches the main one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield from batches
+        return
+    waiter = ThreadPoolExecutor(1, thread_name_prefix="lightdata-polars")
+    coming = None
+    try:
+        while (frame := (coming := waiter.submit(next, batches, None)).result()) is not None:
+            yield frame
+    finally:
+        waiter.shutdown(wait=coming is None or coming.done())  # one that still waits ends when its sources are closed
 
 
 def rows_without_columns(count: int) -> pa.RecordBatch:
