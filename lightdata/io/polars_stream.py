@@ -212,7 +212,7 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> G
 
 def _interruptible(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Wait for Polars in a thread: where Polars waits itself, no Ctrl-C reaches the main one."""
-    if threading.current_thread() is not threading.main_thread():
+    if threading.get_ident() != threading.main_thread().ident:
         yield from batches
         return
     waiter = ThreadPoolExecutor(1, thread_name_prefix="lightdata-polars")
