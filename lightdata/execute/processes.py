@@ -135,7 +135,7 @@ def _interrupts_held() -> Iterator[None]:
 def _handler_held() -> Iterator[None]:
     """Let Ctrl-C wait until the block is done."""
     handler = signal.getsignal(signal.SIGINT)
-    if handler is None or threading.current_thread() is not threading.main_thread():
+    if handler is None or threading.get_ident() != threading.main_thread().ident:
         yield
         return
     came: list[int] = []
