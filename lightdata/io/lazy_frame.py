@@ -47,6 +47,11 @@ class LazyFrameSource:
         """Rows reach the calling process first, where tasks of any number of rows can be cut."""
         return True
 
+    @property
+    def lets_rows_go(self) -> bool:
+        """None fails."""
+        return False
+
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """Run the query, and cut its rows every ``task_rows`` rows."""
         batches = collect_stream(self.query(pushdowns))

@@ -16,7 +16,7 @@ import pyarrow as pa
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
-from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, SchemaError
+from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, RowError, SchemaError
 from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files, read_file
 from lightdata.io.source import Extent, Pushdowns, ReadTask
 
@@ -63,6 +63,11 @@ class TFRecordSource:
         """The rows are in files."""
         return False
 
+    @property
+    def lets_rows_go(self) -> bool:
+        """None fails."""
+        return False
+
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """Give one task for each file."""
         files = list_files(
@@ -81,7 +86,7 @@ class TFRecordSource:
                 batch_rows=task_rows,
             )
 
-    def count(self, most: int | None = None) -> None:  # noqa: ARG002 - of the seam
+    def count(self, most: int | None = None) -> None:
         """Tell nothing: records are counted by reading them."""
         return
 
@@ -89,7 +94,7 @@ class TFRecordSource:
         """Tell nothing."""
         return Extent()
 
-    def bounds(self, columns: Sequence[str]) -> None:  # noqa: ARG002 - of the seam
+    def bounds(self, columns: Sequence[str]) -> None:
         """Tell nothing."""
         return
 
@@ -107,7 +112,7 @@ class TFRecordTask:
     pushdowns: Pushdowns
     batch_rows: int
 
-    def read(self) -> Iterator[pa.RecordBatch]:
+    def read(self, failures: list[RowError] | None = None) -> Iterator[pa.RecordBatch]:
         """Produce the rows; those before a damaged record come before its error.
 
         Raises

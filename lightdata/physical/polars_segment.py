@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 import pyarrow as pa
@@ -103,7 +103,7 @@ def _scan(source: Source, pushdowns: Pushdowns) -> pl.LazyFrame:
     def opened(columns: list[str] | None, _: pl.Expr | None, n_rows: int | None) -> Iterator[pa.RecordBatch]:
         wanted = schema.names if columns is None else [name for name in schema if name in columns]
         rows = [n for n in (n_rows, pushdowns.n_rows) if n is not None]
-        asked = Pushdowns(columns=tuple(wanted or schema.names[:1]), n_rows=min(rows, default=None))
+        asked = replace(pushdowns, columns=tuple(wanted or schema.names[:1]), n_rows=min(rows, default=None))
         for task in source.tasks(asked, task_rows=SCAN_ROWS):
             yield from task.read()
 
