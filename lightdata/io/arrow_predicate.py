@@ -36,6 +36,19 @@ def to_arrow(predicate: pl.Expr, schema: Schema) -> Any | None:
     return _translated(node, schema)
 
 
+def conjuncts(predicate: pl.Expr) -> list[pl.Expr]:
+    """List the predicates that must all be true for this one to be.
+
+    >>> [str(one) for one in conjuncts((pl.col("a") > 1) & (pl.col("b") > 2))]
+    ['[(col("a")) > (dyn int: 1)]', '[(col("b")) > (dyn int: 2)]']
+    """
+    try:
+        is_and = json.loads(predicate.meta.serialize(format="json")).get("BinaryExpr", {}).get("op") == "And"
+    except (pl.exceptions.PolarsError, ValueError, AttributeError):
+        is_and = False
+    return [one for side in reversed(predicate.meta.pop()) for one in conjuncts(side)] if is_and else [predicate]
+
+
 def _translated(node: Any, schema: Schema) -> Any | None:
     match node:
         case {"BinaryExpr": {"left": left, "op": "And", "right": right}}:

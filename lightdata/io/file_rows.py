@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
+import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import ColumnNotFoundError, DecodeError, PlanError, RowError, SchemaError
+from lightdata.expr.expression import Expression
+from lightdata.io.arrow_predicate import conjuncts
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.files import FileListSource, are_local, describe_paths
 from lightdata.io.location import FileSystem
@@ -89,6 +92,8 @@ class FileRowsSource(Generic[Format]):
         columns = self._asked(pushdowns.columns)
         left = pushdowns.n_rows
         for path, constants in self._files():
+            if not _may_pass(pushdowns.predicate, constants):
+                continue
             for part in self._parts(path, task_rows, pushdowns):
                 if left is not None and left <= 0:
                     return
@@ -165,6 +170,17 @@ class FileRowsSource(Generic[Format]):
             if self.on_error == "raise":
                 raise
             yield _as_row_error(error, path)
+
+
+def _may_pass(predicate: Expression | None, constants: Mapping[str, pa.Scalar]) -> bool:
+    """Whether rows of a file can pass, as far as the file's place tells."""
+    if predicate is None or not constants:
+        return True
+    judged = [one for one in conjuncts(predicate.expr) if constants.keys() >= set(one.meta.root_names())]
+    if not judged:
+        return True
+    named = pa.table({name: pa.repeat(value, 1) for name, value in constants.items()})
+    return pl.DataFrame(pl.from_arrow(named)).filter(judged).height > 0
 
 
 def _learned(listing: FileListSource, file_format: Format, on_error: OnError) -> Format:
