@@ -26,6 +26,7 @@ from lightdata.kernels.rows import batch_from_rows
 from lightdata.plan.node import DecodeImages, Drop, OnError, Plan, ReadFiles, Scan
 from lightdata.types.canonical import canonical
 from lightdata.types.image_spec import MODES
+from lightdata.types.plain_array import number_array
 from lightdata.types.tensor import fixed_tensors
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -228,7 +229,7 @@ def from_numpy(arrays: NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDAr
     }
     if any(array.ndim == 0 for array in whole.values()) or len({len(array) for array in whole.values()}) > 1:
         raise ArgumentError("from_numpy takes arrays with an axis of rows, of one length")
-    table = {name: pa.array(array) if array.ndim == 1 else fixed_tensors(array) for name, array in whole.items()}
+    table = {name: number_array(array) if array.ndim == 1 else fixed_tensors(array) for name, array in whole.items()}
     return from_arrow(pa.table(table))
 
 

@@ -18,6 +18,7 @@ from lightdata.io.files import FileSystem, Paths, are_local, as_paths, describe_
 from lightdata.io.location import locate, read_error, read_file, read_head, regular_size
 from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
 from lightdata.kernels.tally import tally
+from lightdata.types.plain_array import number_array, repeated
 from lightdata.types.schema import Schema
 from lightdata.types.tensor import fixed_tensor_type, fixed_tensors
 
@@ -192,7 +193,7 @@ class NumpyTask:
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """Produce the rows as one batch."""
-        columns = {"path": pa.repeat(pa.scalar(self.path, pa.large_string()), self.stop - self.start)}
+        columns = {"path": repeated(self.path, self.stop - self.start)}
         if self.value_column in self.columns:
             columns[self.value_column] = _column(self._rows())
         yield pa.RecordBatch.from_pydict(columns).select(list(self.columns))
@@ -259,4 +260,4 @@ def _parsed(head: bytes, path: str) -> Header:
 
 
 def _column(rows: NDArray[Any]) -> pa.Array:
-    return fixed_tensors(rows) if rows.ndim > 1 else pa.array(rows)
+    return fixed_tensors(rows) if rows.ndim > 1 else number_array(rows)

@@ -19,6 +19,7 @@ from lightdata.io.parquet_statistics import bounds_of, footer_widths
 from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
+from lightdata.types.plain_array import repeated
 from lightdata.types.schema import Schema
 
 EXTENSIONS = ("parquet",)
@@ -201,7 +202,7 @@ class ParquetTask:
                 raise DecodeError(f"row group {self.row_group} has {-left:+d} rows beyond its footer", uri=self.path)
 
     def _finished(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-        columns = {"path": pa.repeat(pa.scalar(self.path, pa.large_string()), batch.num_rows)}
+        columns = {"path": repeated(self.path, batch.num_rows)}
         for name in batch.schema.names:
             columns[name] = _checked_column(batch.column(name), schema.field(name), self.path)
         return pa.RecordBatch.from_pydict(columns).select(list(self.columns))
