@@ -75,8 +75,8 @@ def let_go() -> None:
 class Upstream:
     """A stream of batches that Polars reads: its error is remembered, and it can be closed from any thread.
 
-    Polars would pass on no more than an error's text. A query that ends early may still be pulling a batch when it is
-    closed: closing waits for that batch.
+    Polars passes an error on as it is, but does not tell a stream's from one of its own. A query that ends early may
+    still be pulling a batch when it is closed: closing waits for that batch.
     """
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:

@@ -77,13 +77,18 @@ def plain_values(array: pa.Array) -> NDArray[Any]:
     >>> plain_values(pa.array([1, None]))
     array([ 1., nan])
     """
-    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)) or array.null_count:
+    kind = array.type
+    is_plain = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if not is_plain or array.null_count:
         with interrupts_deferred():
             return array.to_numpy(zero_copy_only=False)
-    dtype = np.dtype(array.type.to_pandas_dtype())
-    values = array.buffers()[1]
-    if values is None or not len(array):
+    dtype = np.dtype(kind.to_pandas_dtype())
+    if not len(array):
         return np.empty(0, dtype)
+    values = array.buffers()[1]
+    if dtype.kind == "b":
+        bits = np.frombuffer(values, np.uint8)
+        return np.unpackbits(bits, count=array.offset + len(array), bitorder="little")[array.offset :].view(bool)
     return np.frombuffer(values, dtype, count=len(array), offset=array.offset * dtype.itemsize)
 
 
