@@ -16,6 +16,7 @@ from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.files import FileListSource, are_local, describe_paths
 from lightdata.io.location import FileSystem
 from lightdata.io.source import Bounds, Extent, OnError, Pushdowns, ReadTask
+from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
 Format = TypeVar("Format", bound=FileFormat)
@@ -161,7 +162,7 @@ class FileRowsSource(Generic[Format]):
         for task in self.listing.tasks(Pushdowns(), task_rows=1024):
             for batch in task.read():
                 for row in batch.to_pylist():
-                    yield row[path_column], {name: pa.scalar(row[name], kind) for name, kind in named.items()}
+                    yield row[path_column], {name: plain_array([row[name]], kind)[0] for name, kind in named.items()}
 
     def _parts(self, path: str, rows: int, pushdowns: Pushdowns) -> Iterator[Part | RowError]:
         try:

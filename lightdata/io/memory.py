@@ -11,6 +11,7 @@ import pyarrow as pa
 from lightdata.errors import RowError
 from lightdata.io.source import Bounds, ColumnBounds, Extent, Pushdowns, ReadTask
 from lightdata.types.canonical import canonical
+from lightdata.types.plain_array import number_array
 from lightdata.types.schema import Schema
 
 
@@ -139,7 +140,7 @@ class RangeTask:
 
     def read(self, failures: list[RowError] | None = None) -> Iterator[pa.RecordBatch]:
         """Produce the integers."""
-        yield pa.RecordBatch.from_arrays([pa.array(np.arange(self.start, self.stop))], names=[self.column])
+        yield pa.RecordBatch.from_arrays([number_array(np.arange(self.start, self.stop))], names=[self.column])
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:
@@ -148,5 +149,5 @@ def one_batch(table: pa.Table) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
     if not batches:
-        return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in table.schema.types], schema=table.schema)
+        return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in table.schema.types], schema=table.schema)
     return pa.concat_batches(batches)

@@ -24,7 +24,7 @@ from lightdata.io.location import FileSystem, locate, read_error, read_file, rea
 from lightdata.io.source import Bounds, Extent
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical_array, canonical_type
-from lightdata.types.plain_array import plain_array
+from lightdata.types.plain_array import number_array, plain_array
 from lightdata.types.schema import Schema
 from lightdata.types.tensor import fixed_tensor_type, fixed_tensors
 
@@ -203,7 +203,7 @@ def to_column(rows: NDArray[Any]) -> pa.Array:
         return plain_array(rows.tolist(), pa.large_string() if rows.dtype.kind == "U" else pa.large_binary())
     if rows.ndim > 1:
         return fixed_tensors(rows)
-    column = pa.array(rows)
+    column = number_array(rows)
     return canonical_array(column, canonical_type(column.type))
 
 

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, RowError, SchemaError
 from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files, read_file
 from lightdata.io.source import Extent, Pushdowns, ReadTask
+from lightdata.types.plain_array import plain_array, repeated
 
 _COMPRESSED = (".gz", ".gzip", ".zlib", ".zz", ".bz2", ".xz", ".zst")
 _LENGTH = struct.Struct("<QI")
@@ -140,7 +141,7 @@ class TFRecordTask:
             part = rows[start : min(start + self.batch_rows, stop)]
             columns = {name: _column(part, name, kind) for name, kind in types.items()}
             if self.include_paths:
-                columns["path"] = pa.repeat(pa.scalar(self.path, pa.large_string()), len(part))
+                columns["path"] = repeated(self.path, len(part))
             yield self._selected(columns, len(part))
 
     def _selected(self, columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
@@ -223,8 +224,8 @@ def _type(kind: str | None, longest: int) -> pa.DataType:
 def _column(rows: Sequence[Row], name: str, kind: pa.DataType) -> pa.Array:
     values = [row[name][1] if name in row else () for row in rows]
     if pa.types.is_large_list(kind):
-        return pa.array([value or None for value in values], kind)
-    return pa.array([value[0] if value else None for value in values], kind)
+        return plain_array([value or None for value in values], kind)
+    return plain_array([value[0] if value else None for value in values], kind)
 
 
 def _feature(feature: Any) -> tuple[str | None, Sequence[Any]]:

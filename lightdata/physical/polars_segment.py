@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from lightdata.errors import ExpressionError
 from lightdata.expr.deferred import in_words
+from lightdata.interrupt import interrupts_deferred
 from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.io.memory import MemorySource
 from lightdata.io.polars_stream import Upstream, collect_stream, scan_opened, scan_stream
@@ -75,7 +76,8 @@ class _Frames:
                 return _scan(source, pushdowns)
         frames = [self.of(step) for step in plan.inputs]
         known = [frame for frame in frames if frame is not None]
-        return apply_step(plan, known) if len(known) == len(frames) else None
+        with interrupts_deferred():  # Polars asks frames for their schema, and loses an interrupt that comes meanwhile
+            return apply_step(plan, known) if len(known) == len(frames) else None
 
     def _stream(self, batches: Iterator[pa.RecordBatch], schema: Schema | None) -> pl.LazyFrame | None:
         upstream = Upstream(batches)

@@ -19,6 +19,7 @@ from lightdata.kernels.columns import column_from
 from lightdata.kernels.rows import batch_from_rows
 from lightdata.plan.node import Scan
 from lightdata.types.canonical import canonical
+from lightdata.types.plain_array import number_array
 from lightdata.types.tensor import fixed_tensors
 
 
@@ -55,7 +56,7 @@ def from_numpy(arrays: NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDAr
     }
     if any(array.ndim == 0 for array in whole.values()) or len({len(array) for array in whole.values()}) > 1:
         raise ArgumentError("from_numpy takes arrays with an axis of rows, of one length")
-    table = {name: pa.array(array) if array.ndim == 1 else fixed_tensors(array) for name, array in whole.items()}
+    table = {name: number_array(array) if array.ndim == 1 else fixed_tensors(array) for name, array in whole.items()}
     return from_arrow(pa.table(table))
 
 
