@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
@@ -12,16 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import dataset
 
-from lightdata.errors import DecodeError, LightdataError, SchemaError
+from lightdata.errors import ColumnNotFoundError, DecodeError, LightdataError, SchemaError
 from lightdata.expr.expression import Expression
 from lightdata.io.arrow_predicate import to_arrow
 from lightdata.io.file_format import FileFormat, Part, Request
+from lightdata.io.foreign_columns import ForeignColumn, bytes_of_images, encoded_bytes, foreign_column
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.io.parquet_statistics import bounds_of, footer_widths
 from lightdata.io.source import Bounds, Extent
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
-from lightdata.types.schema import Schema
+from lightdata.types.schema import Schema, describe
 
 _MOST_RATIO = 1000
 """Times its size in the file that a row group may expand to, once it is large."""
@@ -31,9 +31,6 @@ _SMALL_BYTES = 256 << 20
 
 _FOOTERS_TO_ESTIMATE = 1000
 """Files whose footers are read to explain a query."""
-
-_RAY_TENSORS = ("ray.data.arrow_tensor", "ray.data.arrow_tensor_v2")
-"""Extension names under which Ray Data writes tensors of one shape, as lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +69,21 @@ class ParquetFormat(FileFormat):
         SchemaError
             If a column cannot be held.
         """
-        return replace(self, stored=_footer(path, filesystem).schema)
+        footer = _footer(path, filesystem)
+        images = self._images(footer, path)
+        return replace(self, stored=_with_bytes(footer.schema, images), encoded_images=images)
+
+    def _images(self, footer: _Footer, path: str) -> tuple[str, ...]:
+        if self.image_columns is None:
+            return tuple(name for name, column in footer.foreign.items() if column.is_encoded_image)
+        for name in self.image_columns:
+            if name not in footer.schema:
+                raise ColumnNotFoundError.for_step(name, step="image_columns", available=footer.schema)
+            if encoded_bytes(footer.schema_arrow.field(name).type) is None:
+                raise SchemaError(
+                    f"{path}: image_columns has {name!r}, which is {describe(footer.schema[name])}, not bytes"
+                )
+        return self.image_columns
 
     def parts(
         self,
@@ -84,7 +95,7 @@ class ParquetFormat(FileFormat):
     ) -> Iterator[Part]:
         """Give the row groups in which there are rows, and for which ``predicate`` may be true."""
         footer = _footer(path, filesystem)
-        _check_same(footer.schema, self.stored or footer.schema, path)
+        _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
         groups = range(footer.metadata.num_row_groups)
         chosen = groups if predicate is None else _groups_for(predicate, path, filesystem, footer)
         for group in chosen:
@@ -104,22 +115,25 @@ class ParquetFormat(FileFormat):
             names = tuple(file.schema_arrow.names) if request.columns is None else request.columns
             _check_size(group, names, path)
             left = group.num_rows
+            foreign = self._converted(_foreign(file.schema_arrow, path))
             tally("files_opened")
             tally("bytes_read", _stored_bytes(group, names))
             for batch in file.iter_batches(request.batch_rows, row_groups=[part.key], columns=list(names)):
                 left -= batch.num_rows
-                columns = {
-                    name: _checked_column(batch.column(name), file.schema_arrow.field(name), path) for name in names
-                }
+                columns = {name: _checked_column(batch.column(name), name, foreign.get(name), path) for name in names}
                 counted = {"": pa.nulls(batch.num_rows), **columns}
                 yield pa.RecordBatch.from_pydict(counted).select(list(columns))
             if left:
                 raise DecodeError(f"row group {part.key} has {-left:+d} rows beyond its footer", uri=path)
 
+    def _converted(self, foreign: Mapping[str, ForeignColumn]) -> dict[str, ForeignColumn]:
+        kept = {name: column for name, column in foreign.items() if not column.is_encoded_image}
+        return {**kept, **dict.fromkeys(self.encoded_images, ForeignColumn(bytes_of_images, is_encoded_image=True))}
+
     def count(self, path: str, filesystem: FileSystem) -> int:
         """Add up the rows that the footer says."""
         footer = _footer(path, filesystem)
-        _check_same(footer.schema, self.stored or footer.schema, path)
+        _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
         return sum(footer.metadata.row_group(group).num_rows for group in range(footer.metadata.num_row_groups))
 
     def extent(self, files: Sequence[str]) -> Extent:
@@ -133,7 +147,7 @@ class ParquetFormat(FileFormat):
         """Tell what the footers say of all rows."""
         footers = [_footer(path, None) for path in files]
         for path, footer in zip(files, footers, strict=True):
-            _check_same(footer.schema, self.stored or footer.schema, path)
+            _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
         wanted = {name: kind for name, kind in (self.stored or {}).items() if name in columns}
         return Bounds(
             rows=sum(footer.metadata.num_rows for footer in footers),
@@ -177,15 +191,14 @@ def _leaves(group: Any, names: tuple[str, ...]) -> Iterator[Any]:
             yield leaf
 
 
-def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:
+def _checked_column(array: pa.Array, name: str, foreign: ForeignColumn | None, path: str) -> pa.Array:
     try:
         array.validate(full=True)
-        if (tensor := _ray_tensor_type(stored)) is not None:
-            return pa.ExtensionArray.from_storage(tensor, array.cast(tensor.storage_type))
-        column = canonical(pa.RecordBatch.from_arrays([array], names=[stored.name])).column(0)
+        array = array if foreign is None else foreign.convert(array)
+        column = canonical(pa.RecordBatch.from_arrays([array], names=[name])).column(0)
         column.validate(full=True)
     except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
-        raise DecodeError(f"column {stored.name!r}: {error}", uri=path) from error
+        raise DecodeError(f"column {name!r}: {error}", uri=path) from error
     return column
 
 
@@ -197,24 +210,42 @@ class _Footer(NamedTuple):
 
     schema_arrow: pa.Schema
     metadata: Any
+    foreign: Mapping[str, ForeignColumn]
+    """Columns that other libraries mean something by."""
 
 
 def _footer(path: str, filesystem: FileSystem) -> _Footer:
     with _opened(path, filesystem) as file:
-        return _Footer(_canonical_schema(file.schema_arrow, path), file.schema_arrow, file.metadata)
+        foreign = _foreign(file.schema_arrow, path)
+        return _Footer(_canonical_schema(file.schema_arrow, foreign, path), file.schema_arrow, file.metadata, foreign)
 
 
-def _canonical_schema(stored: pa.Schema, path: str) -> Schema:
+def _foreign(stored: pa.Schema, path: str) -> dict[str, ForeignColumn]:
+    try:
+        found = {field.name: foreign_column(field, stored.metadata or {}) for field in stored}
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise DecodeError(f"its schema: {error}", uri=path) from error
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def _canonical_schema(stored: pa.Schema, foreign: Mapping[str, ForeignColumn], path: str) -> Schema:
     types: dict[str, pa.DataType] = {}
     for column in stored:
         if column.name in types:
             raise SchemaError(f"{path} has two columns named {column.name!r}")
         empty = pa.schema([column]).empty_table().column(0).combine_chunks()
+        known = foreign.get(column.name)
         try:
-            types[column.name] = _checked_column(empty, column, path).type
+            types[column.name] = _checked_column(
+                empty, column.name, None if known is None or known.is_encoded_image else known, path
+            ).type
         except DecodeError as error:
             raise SchemaError(f"{path} has a column that cannot be held: {error.message}") from error
     return Schema(types)
+
+
+def _with_bytes(schema: Schema, images: Sequence[str]) -> Schema:
+    return Schema({**schema, **dict.fromkeys(images, pa.large_binary())})
 
 
 def _check_same(schema: Schema, first: Schema, path: str) -> None:
@@ -226,15 +257,6 @@ def _check_same(schema: Schema, first: Schema, path: str) -> None:
             raise SchemaError(f"{path} has a column {name!r}, which the first file has not")
         if kind != first[name]:
             raise SchemaError(f"{path}: column {name!r} is {kind}, in the first file {first[name]}")
-
-
-def _ray_tensor_type(stored: pa.Field) -> pa.DataType | None:
-    """Give the canonical type of a column that Ray Data wrote as tensors of one shape."""
-    metadata = stored.metadata or {}
-    if metadata.get(b"ARROW:extension:name", b"").decode() not in _RAY_TENSORS:
-        return None
-    shape = tuple(int(size) for size in json.loads(metadata.get(b"ARROW:extension:metadata", b"")))
-    return pa.fixed_shape_tensor(stored.type.value_type, shape)
 
 
 @contextmanager
