@@ -15,8 +15,8 @@ from lightdata.io.arrow_predicate import conjuncts
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.files import FileListSource, are_local, describe_paths
 from lightdata.io.location import FileSystem
-from lightdata.io.source import Bounds, Extent, OnError, Pushdowns, ReadTask
-from lightdata.types.plain_array import plain_array
+from lightdata.io.source import URI, Bounds, Extent, OnError, Pushdowns, ReadTask
+from lightdata.types.plain_array import plain_array, repeated
 from lightdata.types.schema import Schema
 
 Format = TypeVar("Format", bound=FileFormat)
@@ -265,6 +265,10 @@ class FileRowsTask:
         named = {name: pa.repeat(value, rows) for name, value in self.constants.items()}
         columns = {_NO_COLUMN: pa.nulls(rows), **stored, **named}
         names = [name for name in columns if name != _NO_COLUMN] if self.columns is None else list(self.columns)
+        if any(pa.types.is_large_binary(column.type) for column in stored.values()):
+            # Bytes may be decoded later on, and errors then name the file.
+            columns.setdefault(URI, repeated(self.path, rows))
+            names = [*(name for name in names if name != URI), URI]
         for name in names:
             if name not in columns:
                 raise ColumnNotFoundError.for_step(name, step=self.path, available=[*stored, *named])

@@ -247,6 +247,8 @@ def read_error(error: Exception, uri: str) -> LightdataError:
     """Turn what a filesystem raised into an error that names the file."""
     if isinstance(error, LightdataError):
         return error
+    if isinstance(error, FileNotFoundError):
+        return ReadError("no such file or folder", uri=uri)  # remote filesystems say no more than its path
     return ReadError(str(getattr(error, "strerror", None) or error or type(error).__name__), uri=uri)
 
 

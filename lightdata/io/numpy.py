@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lightdata.errors import ArgumentError, DecodeError, RowError, SchemaError
 from lightdata.expr.expression import Expression
-from lightdata.io.archive import opened_zip, read_member
+from lightdata.io.archive import list_packed, opened_zip, unpacked
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.location import FileSystem, locate, read_error, read_file, read_head, read_range, regular_size
 from lightdata.io.source import Bounds, Extent
@@ -295,16 +295,15 @@ def _archive_headers(path: str, filesystem: FileSystem) -> dict[str, Header]:
 
 def _archived(path: str, filesystem: FileSystem, columns: Sequence[str] | None) -> dict[str, NDArray[Any]]:
     arrays = {}
-    with opened_zip(path, filesystem) as archive:
-        for member in archive.infolist():
-            name = _array_name(member.filename)
-            if columns is None or name in columns:
-                content = read_member(archive, member, path)
-                header = _checked(_parsed(content[:_HEAD_BYTES], path), len(content), path)
-                values = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
-                shape = (header.rows, *header.shape[1:])
-                shaped = values.reshape(shape[::-1]).T if header.fortran_order else values.reshape(shape)
-                arrays[name] = _native(shaped, header)
+    for member in list_packed(path, filesystem):
+        name = _array_name(member.name)
+        if columns is None or name in columns:
+            content = unpacked(path, filesystem, member)
+            header = _checked(_parsed(content[:_HEAD_BYTES], path), len(content), path)
+            values = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
+            shape = (header.rows, *header.shape[1:])
+            shaped = values.reshape(shape[::-1]).T if header.fortran_order else values.reshape(shape)
+            arrays[name] = _native(shaped, header)
     return arrays
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from lightdata.errors import DecodeError, RowError, SchemaError
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.location import FileSystem
+from lightdata.io.source import URI
 from lightdata.io.tar import iter_members
 from lightdata.kernels.columns import column_from
 from lightdata.types.canonical import canonical_array
@@ -93,15 +94,15 @@ class WebDatasetFormat(FileFormat):
                 try:
                     held.append((key, self._row(key, sample, names)))
                 except DecodeError as error:
-                    yield from _batch(held, names, schema)
+                    yield from _batch(held, names, schema, path)
                     held = []
                     yield error
                 if len(held) >= request.batch_rows:
-                    yield from _batch(held, names, schema)
+                    yield from _batch(held, names, schema, path)
                     held = []
         except RowError as error:
             damage = error  # the rows before it are sound
-        yield from _batch(held, names, schema)
+        yield from _batch(held, names, schema, path)
         if damage is not None:
             raise damage
 
@@ -175,14 +176,18 @@ def _arrays(values: list[bytes], name: str) -> pa.Array:
     return column_from([_value(name, value, "") for value in values], column=name)
 
 
-def _batch(rows: list[tuple[str, dict[str, Any]]], names: list[str], schema: Schema) -> Iterator[pa.RecordBatch]:
+def _batch(
+    rows: list[tuple[str, dict[str, Any]]], names: list[str], schema: Schema, path: str
+) -> Iterator[pa.RecordBatch]:
     if not rows:
         return
-    columns = {"": pa.nulls(len(rows)), KEY: plain_array([key for key, _ in rows], pa.large_string())}
+    keys = [key for key, _ in rows]
+    columns = {KEY: plain_array(keys, pa.large_string())}
+    columns[URI] = plain_array([f"{path}::{key}" for key in keys], pa.large_string())
     for name in names:
         if name != KEY:
             columns[name] = _column([row[name] for _, row in rows], name, schema[name])
-    yield pa.RecordBatch.from_pydict(columns).select(names)
+    yield pa.RecordBatch.from_pydict(columns).select([*names, URI])
 
 
 def _column(values: list[Any], name: str, kind: pa.DataType) -> pa.Array:

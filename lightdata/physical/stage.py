@@ -9,12 +9,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from lightdata.errors import RowError
-from lightdata.expr.deferred import MARK
-from lightdata.io.source import Pushdowns, ReadTask, Source
+from lightdata.io.source import URI, Pushdowns, ReadTask, Source
 from lightdata.kernels.tally import Tally, tallied
-
-URI = f"{MARK}uri"
-"""A hidden column that names each row's file, so that errors can; it never leaves its stage."""
 
 
 @dataclass(slots=True)

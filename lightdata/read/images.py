@@ -7,10 +7,12 @@ from typing import Any, Literal, Unpack
 
 from lightdata.dataset.dataset import Dataset
 from lightdata.errors import ArgumentError
-from lightdata.io.files import Partitioning
+from lightdata.io.archived_files import ARCHIVES, ArchivedFilesFormat
+from lightdata.io.file_rows import FileRowsSource
+from lightdata.io.files import Partitioning, as_paths
 from lightdata.io.source import OnError
 from lightdata.plan.node import DecodeImages, Drop, Plan, ReadFiles, Scan
-from lightdata.read.options import FileOptions, Paths, check_on_error, checked, file_list
+from lightdata.read.options import FileOptions, Paths, check_on_error, checked, endings_of, file_list
 from lightdata.types.image_spec import MODES
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "avif")
@@ -37,7 +39,8 @@ def read_images(
     Parameters
     ----------
     paths : file, folder, pattern or list of them
-        Folders are searched to the bottom, sorted by name, without hidden names.
+        Folders are searched to the bottom, sorted by name, without hidden names. Of archives (``.zip``, ``.tar``,
+        ``.tar.gz``, ``.tgz``) the images inside are read; their paths are ``archive.zip::folder/name.jpg``.
     size : (height, width), optional
         Resize to so many pixels, bilinear.
     mode : str, optional
@@ -79,8 +82,10 @@ def read_images(
     {'image': <Image RGB 4x5>}
     """
     _check_images(size, mode, on_error)
-    source = file_list(
+    plan = _bytes_of_files(
         paths,
+        "image",
+        on_error,
         partitioning=partitioning,
         partition_filter=partition_filter,
         ignore_missing_paths=ignore_missing_paths,
@@ -88,8 +93,6 @@ def read_images(
         shuffle=shuffle,
         filesystem=filesystem,
     )
-    plan: Plan = Scan(source=source)
-    plan = ReadFiles(input=plan, path="path", column="image", filesystem=filesystem, on_error=on_error)
     plan = DecodeImages(
         input=plan,
         column="image",
@@ -114,10 +117,29 @@ def read_binary_files(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
     options = checked(files, "read_binary_files")
     on_error = options.pop("on_error", "raise")
     include_paths = options.pop("include_paths", False)
-    filesystem = options.get("filesystem")
-    source = file_list(paths, **options)
-    plan = ReadFiles(input=Scan(source=source), path="path", column="bytes", filesystem=filesystem, on_error=on_error)
+    plan = _bytes_of_files(paths, "bytes", on_error, **options)
     return Dataset(plan if include_paths else Drop(input=plan, columns=("path",)))
+
+
+def _bytes_of_files(paths: Paths, column: str, on_error: OnError, **options: Any) -> Plan:
+    """Plan the paths of files and what is in them; of archives, of the files inside."""
+    if not _are_archives(paths):
+        listed = Scan(source=file_list(paths, **options))
+        filesystem = options.get("filesystem")
+        return ReadFiles(input=listed, path="path", column=column, filesystem=filesystem, on_error=on_error)
+    extensions = options.pop("file_extensions", None)
+    endings = None if extensions is None else tuple(f".{one}" for one in endings_of(extensions))
+    archives = file_list(paths, **options)
+    return Scan(
+        source=FileRowsSource.open(archives, ArchivedFilesFormat(column=column, endings=endings), on_error=on_error)
+    )
+
+
+def _are_archives(paths: Paths) -> bool:
+    are = [path.lower().endswith(ARCHIVES) for path in as_paths(paths)]
+    if any(are) and not all(are):
+        raise ArgumentError("some paths are archives, and some are not; read them apart and join them with ld.concat")
+    return all(are)
 
 
 def _check_images(size: Any, mode: str | None, on_error: str) -> None:
