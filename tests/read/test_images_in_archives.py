@@ -105,7 +105,7 @@ def test_an_archive_of_another_machine_is_read_by_ranges():
     fsspec.filesystem("memory").pipe("/archives/a.zip", out.getvalue())
     with executed_by(lambda _, log: InlineExecutor(log)):  # this filesystem is in this process alone
         rows = ld.read_images("memory://archives/a.zip", include_paths=True).take_all()
-    assert [row["path"] for row in rows] == [f"memory://archives/a.zip::{number}.png" for number in range(3)]
+    assert [row["path"] for row in rows] == [f"memory:///archives/a.zip::{number}.png" for number in range(3)]
 
 
 @pytest.mark.parametrize("on_error", ["null", "skip"])
