@@ -28,6 +28,7 @@ from lightdata.errors import (
     WorkerDiedError,
 )
 from lightdata.expr.registry import register as _register_namespaces
+from lightdata.interchange import from_huggingface, from_tf, from_torch
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
 from lightdata.read import (
@@ -80,10 +81,13 @@ __all__ = [
     "concat",
     "config",
     "from_arrow",
+    "from_huggingface",
     "from_items",
     "from_numpy",
     "from_pandas",
     "from_polars",
+    "from_tf",
+    "from_torch",
     "image_type",
     "lit",
     "range",
