@@ -31,6 +31,7 @@ from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
 from lightdata.read.images import read_binary_files, read_images
+from lightdata.read.interchange import from_huggingface, from_tf, from_torch
 from lightdata.read.objects import (
     from_arrow,
     from_items,
@@ -86,10 +87,13 @@ __all__ = [
     "concat",
     "config",
     "from_arrow",
+    "from_huggingface",
     "from_items",
     "from_numpy",
     "from_pandas",
     "from_polars",
+    "from_tf",
+    "from_torch",
     "image_type",
     "lit",
     "range",
