@@ -33,6 +33,11 @@ class ShareSource:
         """As in the source."""
         return self.source.rows_are_listed
 
+    @property
+    def lets_rows_go(self) -> bool:
+        """As in the source."""
+        return self.source.lets_rows_go
+
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """Cut the source as if for one reader, and leave the tasks of the others out.
 

@@ -14,7 +14,7 @@ from lightdata.errors import ArgumentError
 from lightdata.io.huggingface import HuggingFaceSource, stream_batches
 from lightdata.io.iterable import IterableSource, batches_of_items
 from lightdata.plan.node import DecodeImages, Plan, Scan
-from lightdata.read.objects import from_items, range
+from lightdata.read import objects
 
 
 def from_torch(dataset: Any, *, columns: Sequence[str] | None = None) -> Dataset:
@@ -39,7 +39,7 @@ def from_torch(dataset: Any, *, columns: Sequence[str] | None = None) -> Dataset
         raise ArgumentError(f"from_torch: columns must be a list of names; got the text {columns!r}")
     to_row = partial(_row, columns=None if columns is None else tuple(columns))
     if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
-        return range(len(dataset)).map(_Item(dataset, to_row))
+        return objects.range(len(dataset)).map(_Item(dataset, to_row))
     if isinstance(dataset, Iterable):
         return Dataset(
             Scan(source=IterableSource(open=partial(batches_of_items, dataset, to_row), name=_name("torch", dataset)))
@@ -61,7 +61,7 @@ def from_tf(dataset: Any) -> Dataset:
     """
     if not hasattr(dataset, "as_numpy_iterator"):
         raise ArgumentError(f"from_tf takes a tf.data.Dataset; got {type(dataset).__name__}")
-    return from_items([_row(_dense(element), None) for element in dataset])
+    return objects.from_items([_row(_dense(element), None) for element in dataset])
 
 
 def from_huggingface(dataset: Any) -> Dataset:
