@@ -166,7 +166,8 @@ def write_errors(shown: str) -> Iterator[None]:
     except LightdataError:
         raise
     except Exception as error:  # every filesystem has exceptions of its own
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else str(error) or type(error).__name__
         raise ExecutionError(f"cannot write to {shown!r}: {reason}; what was there is unchanged") from error
 
 

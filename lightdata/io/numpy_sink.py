@@ -60,7 +60,7 @@ class NumpySink:
         for start in range(0, len(whole), rows):
             path = staging / f"{uuid.uuid4().hex}.npy"
             part = whole[start : start + rows]
-            with path.open("wb") as out:
+            with pa.OSFile(str(path), "wb") as out:  # of Python's files, NumPy's errors do not tell the reason
                 np.save(out, part, allow_pickle=False)
             yield StagedFile(str(path), None, len(part), path.stat().st_size)
 

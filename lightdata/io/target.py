@@ -94,7 +94,7 @@ def target_at(path: str | os.PathLike[str], filesystem: FileSystem = None) -> Ta
         return LocalTarget(Path(location.path))
     if location.shown(location.path).startswith(("http://", "https://")):
         raise ArgumentError(f"{text}: a web server is not written to; write to a folder or an object store")
-    return RemoteTarget(location)
+    return RemoteTarget(location, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +210,11 @@ class RemoteTarget:
     """
 
     location: Location
+    shown: str
+    """The folder, as the user wrote it."""
+
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Names what is set aside."""
-
-    @property
-    def shown(self) -> str:
-        """The folder, as the user would write it."""
-        return self.location.shown(self.location.path)
 
     def kind(self, name: str) -> str | None:
         """Say ``file``, ``directory`` or ``other``; ``None`` where nothing is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ class WriteOperator:
         folder = Path(self.directory)
         free = f"; {shutil.disk_usage(folder).free:,} bytes are free there" if folder.is_dir() else ""
         target = folder.parent if folder.name.startswith(".lightdata-") else folder
-        return ExecutionError(f"cannot write to {str(target)!r}: {error.strerror or error}{free}; nothing was changed")
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return ExecutionError(f"cannot write to {str(target)!r}: {reason}{free}; what was there is unchanged")
 
 
 class _Incoming:
