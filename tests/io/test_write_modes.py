@@ -277,7 +277,7 @@ def test_a_full_disk_is_told_with_the_target(tmp_path):
     for kind, message in told.values():
         assert kind == "ExecutionError"
         assert str(target) in message
-        assert ("File too large" in message), message
+        assert "File too large" in message, message
     assert everything(target) == ["part-00000.parquet"]
 
 
