@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 
-from lightdata.errors import ArgumentError, EncodeError, SchemaError
-from lightdata.io.sink import StagedFile
+from lightdata.errors import ArgumentError, EncodeError, RowError, SchemaError
+from lightdata.io.file_names import checked_name
+from lightdata.io.sink import StagedFile, left_out
 from lightdata.kernels.columns import pixel_rows
 from lightdata.kernels.decode import to_pillow
-from lightdata.kernels.encode import codec_of, encode_image
-from lightdata.types.image import ImageType, iter_images
+from lightdata.kernels.encode import Codec, codec_of, encode_image
+from lightdata.types.image import EncodedImage, ImageType, iter_images
 from lightdata.types.image_spec import mode_of
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
 
-_MAX_NAME_BYTES = 200
-"""Of one part of a file name; file systems stop at 255."""
-
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif")
 """What is taken off a file's name to name another; any other dot is part of the name."""
+
+_Pixels = EncodedImage | NDArray[Any]
 
 _ROW_FORMAT = re.compile(r"\d*[dxX]?")
 """How ``{row}`` may be written: nothing that could fill it up with slashes or dots."""
@@ -44,6 +44,8 @@ class ImageSink:
     options: Mapping[str, Any]
     name: str | None = None
     """A column of names, or a template such as ``{label}/{row:06d}`` with columns and the row's number."""
+
+    on_error: str = "raise"
 
     @property
     def is_numbered(self) -> bool:
@@ -78,19 +80,19 @@ class ImageSink:
     def write(self, batches: Iterator[pa.RecordBatch], staging: Path) -> Iterator[StagedFile]:
         """Write every image that is not null."""
         codec = codec_of(self.file_format, self.options)
+        row = 0
         for batch in batches:
-            names = self._names(batch, codec.suffix)
-            for number, image in enumerate(self._images(batch)):
-                if image is None:
-                    yield StagedFile("", None, 0, 0)
-                    continue
+            images, names = self._images(batch), self._name_values(batch)
+            for number in range(batch.num_rows):
                 try:
-                    content = encode_image(image, codec, self.options)
-                except EncodeError as error:
-                    raise error.at(row=number) from error.__cause__
-                path = staging / f"{uuid.uuid4().hex}.{codec.suffix}"
-                path.write_bytes(content)
-                yield StagedFile(str(path), names[number], 1, len(content))
+                    yield self._staged(
+                        images[number], {key: name[number] for key, name in names.items()}, codec, staging
+                    )
+                except RowError as error:
+                    if self.on_error == "raise":
+                        raise error.at(row=number) from error.__cause__
+                    yield left_out(error, row=row, name=None)
+                row += 1
 
     def check_files(self, files: Sequence[StagedFile]) -> None:
         """Every image stands for itself."""
@@ -105,14 +107,18 @@ class ImageSink:
     def _is_exact(self, codec: str, mode: str) -> bool:
         return codec == "WEBP" and mode in ("L", "LA")
 
-    def _images(self, batch: pa.RecordBatch) -> Iterator[Image.Image | None]:
+    def _staged(self, image: _Pixels | None, names: Mapping[str, Any], codec: Codec, staging: Path) -> StagedFile:
+        if image is None:
+            return StagedFile("", None, 0, 0)
+        name = None if self.name is None else checked_name(self._rendered(names), codec.suffix)
+        content = encode_image(_pillow_of(image), codec, self.options)
+        path = staging / f"{uuid.uuid4().hex}.{codec.suffix}"
+        path.write_bytes(content)
+        return StagedFile(str(path), name, 1, len(content))
+
+    def _images(self, batch: pa.RecordBatch) -> Sequence[_Pixels | None]:
         column = batch.column(self.column)
-        if isinstance(column.type, ImageType):
-            for image in iter_images(column):
-                yield None if image is None else to_pillow(image)
-            return
-        for number, pixels in enumerate(pixel_rows(column)):
-            yield None if pixels is None else _pillow_of(pixels, number)
+        return iter_images(column) if isinstance(column.type, ImageType) else pixel_rows(column)
 
     def _name_columns(self) -> tuple[str, ...]:
         if self.name is None:
@@ -122,14 +128,8 @@ class ImageSink:
         fields = [field for _, field, _, _ in string.Formatter().parse(self.name) if field]
         return tuple(field for field in fields if field != "row")
 
-    def _names(self, batch: pa.RecordBatch, suffix: str) -> list[str | None]:
-        if self.name is None:
-            return [None] * batch.num_rows
-        values = {name: batch.column(name).to_pylist() for name in self._name_columns()}
-        return [
-            checked_name(self._rendered({name: column[row] for name, column in values.items()}), suffix)
-            for row in range(batch.num_rows)
-        ]
+    def _name_values(self, batch: pa.RecordBatch) -> dict[str, list[Any]]:
+        return {name: batch.column(name).to_pylist() for name in self._name_columns()}
 
     def _rendered(self, values: Mapping[str, Any]) -> str:
         """Fill in a row's values; its number is only known at commit, so ``{row}`` stays."""
@@ -155,33 +155,14 @@ def _escaped(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def checked_name(name: str, suffix: str) -> str:
-    """Give a relative file name its suffix, and refuse one that would leave the target folder.
-
-    >>> checked_name("cat/1", "png")
-    'cat/1.png'
-
-    Raises
-    ------
-    EncodeError
-        If the name is absolute, climbs, is hidden, or is too long.
-    """
-    parts = name.split("/")
-    if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or "\\" in part for part in parts):
-        raise EncodeError(f"{name!r} is not a file name inside the target folder")
-    if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in parts):
-        raise EncodeError(f"a file name of {len(name)} characters is too long")
-    return name if name.lower().endswith(f".{suffix}") else f"{name}.{suffix}"
-
-
-def _pillow_of(pixels: np.ndarray[Any, Any], number: int) -> Image.Image:
-    if pixels.ndim == 3 and pixels.shape[2] == 1:  # noqa: PLR2004 - [H, W, 1] is one channel
-        pixels = pixels[..., 0]
+def _pillow_of(image: _Pixels) -> Image.Image:
+    if isinstance(image, EncodedImage):
+        return to_pillow(image)
+    pixels = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image  # noqa: PLR2004 - one channel
     if mode_of(pixels.shape, pixels.dtype) is None:
         raise EncodeError(
             f"a {pixels.dtype} array of shape {pixels.shape} is no image; images are uint8 [H, W] or [H, W, 1|3|4]. "
-            "Scale floats to 0..255 and cast them to uint8 first",
-            row=number,
+            "Scale floats to 0..255 and cast them to uint8 first"
         )
     return Image.fromarray(pixels)
 

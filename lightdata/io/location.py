@@ -102,7 +102,7 @@ class Location:
             If the folder cannot be listed.
         """
         try:
-            found = _local_entries(folder) if self.remote is None else _remote_entries(self.remote, folder)
+            found = _local_entries(folder) if self.remote is None else remote_entries(self.remote, folder)
             return sorted(entry for entry in found if _is_listed(entry))
         except Exception as error:  # every filesystem has exceptions of its own
             raise read_error(error, self.shown(folder)) from error
@@ -275,7 +275,8 @@ def _entry_kind(entry: os.DirEntry[str]) -> str:
         return "other"
 
 
-def _remote_entries(remote: FileSystem, folder: str) -> Iterator[Entry]:
+def remote_entries(remote: FileSystem, folder: str) -> Iterator[Entry]:
+    """List a folder of a filesystem behind fsspec."""
     for found in remote.ls(folder, detail=True):
         path = str(found["name"]).rstrip("/")
         if path != folder.rstrip("/"):  # object stores list the marker of the folder itself

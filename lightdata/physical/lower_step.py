@@ -9,7 +9,7 @@ from typing import Literal
 from lightdata.expr.deferred import Chain
 from lightdata.inference.device import resolve_device
 from lightdata.physical.builder import Builder, Work, work_of
-from lightdata.physical.driver_steps import Conform, LimitRows
+from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
 from lightdata.physical.operators.evaluate import EvaluateOperator
 from lightdata.physical.operators.infer import InferOperator
@@ -100,12 +100,23 @@ def _lower_work(step: Plan, builder: Builder) -> None:
         case Write(sink=sink, directory=directory):
             if schema_of(step.input) is None and sink.columns() is None:
                 builder.cut(Conform(stage=f"write {sink}"))  # the parts of one table need one schema
+            if step.multiple_of > 1:
+                _gather(builder, multiple_of=step.multiple_of, least=sink.task_rows)
             writer = WriteOperator(sink=sink, directory=directory)
             builder.add(writer, name, Work.WRITING, columns=work_of(schema_of(step.input)))
             builder.least_rows = sink.task_rows
             builder.rows_are_listed = False
         case _:
             raise TypeError(f"no operator for {type(step).__name__}; add a case to {__name__}: {describe_step(step)}")
+
+
+def _gather(builder: Builder, *, multiple_of: int, least: int) -> None:
+    """See to it that the tasks of the next step have a multiple of some rows."""
+    if builder.rows_are_listed and builder.is_source_cut:
+        builder.batch_rows = math.lcm(builder.batch_rows, multiple_of)
+    else:
+        builder.cut(Rebatch(rows=-(-least // multiple_of) * multiple_of))
+        builder.batch_rows = multiple_of
 
 
 def _lower_limited(operator: Operator, step: Plan, builder: Builder, concurrency: int | None, work: Work) -> None:

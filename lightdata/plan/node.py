@@ -190,3 +190,6 @@ class Write(Plan):
     sink: Sink
     directory: str
     """Where files wait to be committed."""
+
+    multiple_of: int = 1
+    """What the rows of a task must be a multiple of, but for the last."""

@@ -13,6 +13,7 @@ from lightdata.errors import SchemaError
 from lightdata.expr.deferred import Chain, in_words, is_deferred
 from lightdata.expr.expression import Expression, result_schema
 from lightdata.interrupt import interrupts_deferred
+from lightdata.io.sink import StagedFile
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -36,7 +37,9 @@ from lightdata.types.image import ImageType
 from lightdata.types.image_spec import ImageSpec
 from lightdata.types.schema import Schema
 
-WRITTEN = Schema({"path": pa.large_string(), "name": pa.large_string(), "rows": pa.int64(), "size_bytes": pa.int64()})
+WRITTEN = Schema(
+    {name: pa.int64() if name in ("rows", "size_bytes", "row") else pa.large_string() for name in StagedFile._fields}
+)
 """What a write gives: one row for each staged file."""
 
 
