@@ -7,12 +7,13 @@ from typing import Any
 
 from lightdata.dataset.consumption import Consumption
 from lightdata.io.commit import WriteMode, WriteResult, check_target, commit, staging_in
-from lightdata.io.images import ImageSink, check_template
+from lightdata.io.images import ImageSink
 from lightdata.io.part_sinks import NumpySink, ParquetSink
 from lightdata.io.sink import Sink, StagedFile
 from lightdata.kernels.encode import codec_of
 from lightdata.plan.node import Write
 from lightdata.plan.verify import verify_step
+from lightdata.types.file_name import check_template
 
 
 class Writing(Consumption):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import string
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,24 +13,19 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from lightdata.errors import ArgumentError, EncodeError, SchemaError
+from lightdata.errors import EncodeError, SchemaError
 from lightdata.io.sink import StagedFile
 from lightdata.kernels.columns import pixel_rows
 from lightdata.kernels.decode import to_pillow
 from lightdata.kernels.encode import codec_of, encode_image
+from lightdata.types.file_name import checked_name, filled_template, in_braces, name_columns
 from lightdata.types.image import ImageType, iter_images
 from lightdata.types.image_spec import mode_of
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
 
-_MAX_NAME_BYTES = 200
-"""Of one part of a file name; file systems stop at 255."""
-
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif")
 """What is taken off a file's name to name another; any other dot is part of the name."""
-
-_ROW_FORMAT = re.compile(r"\d*[dxX]?")
-"""How ``{row}`` may be written: nothing that could fill it up with slashes or dots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,12 +108,7 @@ class ImageSink:
             yield None if pixels is None else _pillow_of(pixels, number)
 
     def _name_columns(self) -> tuple[str, ...]:
-        if self.name is None:
-            return ()
-        if "{" not in self.name:
-            return (self.name,)
-        fields = [field for _, field, _, _ in string.Formatter().parse(self.name) if field]
-        return tuple(field for field in fields if field != "row")
+        return () if self.name is None else name_columns(self.name)
 
     def _names(self, batch: pa.RecordBatch, suffix: str) -> list[str | None]:
         if self.name is None:
@@ -137,41 +125,8 @@ class ImageSink:
             raise EncodeError(f"{nulls[0]} is null, which cannot name a file")
         if self.name is not None and "{" not in self.name:
             stem, suffix = os.path.splitext(os.path.basename(str(values[self.name])))
-            return _escaped(stem if suffix.lower() in _SUFFIXES else stem + suffix)
-        parts = []
-        for literal, field, spec, _ in string.Formatter().parse(self.name or ""):
-            parts.append(_escaped(literal))
-            if field == "row":
-                parts.append(f"{{row:{spec}}}")
-            elif field:
-                value = format(values[field], spec or "")
-                if "/" in value or "\\" in value or value in ("", ".", ".."):
-                    raise EncodeError(f"{field} is {value!r}, which cannot be part of a file name")
-                parts.append(_escaped(value))
-        return "".join(parts)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def checked_name(name: str, suffix: str) -> str:
-    """Give a relative file name its suffix, and refuse one that would leave the target folder.
-
-    >>> checked_name("cat/1", "png")
-    'cat/1.png'
-
-    Raises
-    ------
-    EncodeError
-        If the name is absolute, climbs, is hidden, or is too long.
-    """
-    parts = name.split("/")
-    if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or "\\" in part for part in parts):
-        raise EncodeError(f"{name!r} is not a file name inside the target folder")
-    if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in parts):
-        raise EncodeError(f"a file name of {len(name)} characters is too long")
-    return name if name.lower().endswith(f".{suffix}") else f"{name}.{suffix}"
+            return in_braces(stem if suffix.lower() in _SUFFIXES else stem + suffix)
+        return filled_template(self.name or "", values)
 
 
 def _pillow_of(pixels: np.ndarray[Any, Any], number: int) -> Image.Image:
@@ -184,21 +139,3 @@ def _pillow_of(pixels: np.ndarray[Any, Any], number: int) -> Image.Image:
             row=number,
         )
     return Image.fromarray(pixels)
-
-
-def check_template(name: str | None) -> None:
-    """Refuse a name template that cannot be read, when the query is built.
-
-    Raises
-    ------
-    ArgumentError
-        If braces do not match, a field has no name, or the row's number would be filled up with more than digits.
-    """
-    try:
-        parts = [(field, spec) for _, field, spec, _ in string.Formatter().parse(name or "") if field is not None]
-    except ValueError as error:
-        raise ArgumentError(f"name={name!r}: {error}") from None
-    if not all(field.isidentifier() for field, _ in parts):
-        raise ArgumentError(f"name={name!r}: each field names a column, or row")
-    if not all(_ROW_FORMAT.fullmatch(spec or "") for field, spec in parts if field == "row"):
-        raise ArgumentError(f"name={name!r}: row is written with digits, such as {{row:06d}}")
