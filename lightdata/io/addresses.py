@@ -20,6 +20,9 @@ Address = IPv4Address | IPv6Address
 _REFUSED = (
     IPv4Network("192.88.99.0/24"),  # relays of 6to4, which lead anywhere
     IPv4Network("168.63.129.16/32"),  # what Azure tells its machines, at a public number
+    IPv4Network("192.0.0.0/24"),  # of protocols, and what Oracle tells its machines; Python knows some of it only
+    IPv6Network("2001::/23"),
+    IPv6Network("3fff::/20"),  # for examples, since 2024
 )
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
@@ -34,7 +37,7 @@ def is_public(address: Address) -> bool:
     (True, False)
     """
     if isinstance(address, IPv4Address):
-        return address.is_global and not address.is_multicast and not any(address in net for net in _REFUSED)
+        return address.is_global and not address.is_multicast and not _is_refused(address)
     if address in _NAT64:
         return is_public(IPv4Address(int(address) & 0xFFFF_FFFF))
     embedded = address.sixtofour
@@ -42,7 +45,11 @@ def is_public(address: Address) -> bool:
         embedded = IPv4Address(int(address) & 0xFFFF_FFFF)
     if embedded is not None and not is_public(embedded):
         return False
-    return address in _GLOBAL_UNICAST and address.is_global and address.teredo is None
+    return address in _GLOBAL_UNICAST and address.is_global and not _is_refused(address)
+
+
+def _is_refused(address: Address) -> bool:
+    return any(address in net for net in _REFUSED if net.version == address.version)
 
 
 def resolved(host: str, port: int, *, deadline: float, allow_private: bool) -> list[tuple[int, tuple[object, ...]]]:

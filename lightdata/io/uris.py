@@ -86,6 +86,8 @@ class UriReader:
         most = self._settings.max_bytes
         try:
             content = _ranged(location, most + 1)
+        except FileNotFoundError as error:
+            raise ReadError("there is no such file") from error
         except Exception as error:  # every filesystem has exceptions of its own
             if may_pass(error):
                 raise PassingError(str(error) or type(error).__name__) from error

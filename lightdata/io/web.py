@@ -14,6 +14,7 @@ import http.client
 import io
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,12 +23,12 @@ from functools import lru_cache, partial
 from threading import Lock
 from time import monotonic, time
 from typing import Any, NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError, ReadTimeoutError
-from urllib3.util import Url, make_headers, parse_url
+from urllib3.util import Url, parse_url
 
 from lightdata.errors import ReadError
 from lightdata.io.addresses import connected, time_left
@@ -261,7 +262,10 @@ def _server(at: Url) -> _Server:
 
 def _headers(at: Url) -> dict[str, str]:
     """Ask for the bytes as they are."""
-    return {"Accept-Encoding": "identity", "User-Agent": "lightdata", **make_headers(basic_auth=at.auth)}
+    known = {"Accept-Encoding": "identity", "User-Agent": "lightdata"}
+    if at.auth is None:
+        return known
+    return {**known, "Authorization": f"Basic {b64encode(unquote(at.auth).encode()).decode()}"}
 
 
 def _answer(response: HTTPResponse, bounds: Bounds) -> bytes | str | Exception:
