@@ -52,7 +52,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def flaky(self, asked, turn):
         """Fail the first times in one way, then give a file."""
         if turn > int(asked.get("times", 2)):
-            return self.file(asked, turn)
+            self.file(asked, turn)
+            return
         match asked["how"]:
             case "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from threading import Event
-from typing import Any
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
 
 from lightdata.errors import ArgumentError, ReadError
 from lightdata.io.location import Location, locate, read_error, read_file, regular_size
 from lightdata.io.redaction import safe_text, safe_url
 from lightdata.io.retries import PassingError, may_pass, retried
-from lightdata.io.web import Bounds, Web
 from lightdata.types.uri_operation import ReadUri
+
+if TYPE_CHECKING:
+    from lightdata.io.web import Web
 
 _SAFE_SCHEMES = frozenset(
     ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "hf", "memory", "file", "local")
@@ -26,10 +28,8 @@ class UriReader:
 
     def __init__(self, settings: ReadUri) -> None:
         self._settings = settings
-        self._bounds = Bounds(
-            timeout_s=settings.timeout_s, max_bytes=settings.max_bytes, allow_private=settings.allow_private
-        )
-        self._web = Web()
+        self._web: Web | None = None
+        self._lock = Lock()
         self._ended = Event()
 
     def read(self, uri: str) -> bytes:
@@ -50,8 +50,10 @@ class UriReader:
 
     def close(self) -> None:
         """Let all threads that read or wait end soon."""
-        self._ended.set()
-        self._web.close()
+        with self._lock:
+            self._ended.set()
+        if self._web is not None:
+            self._web.close()
 
     def _pause(self, seconds: float) -> None:
         if self._ended.wait(seconds):
@@ -60,7 +62,7 @@ class UriReader:
     def _attempt(self, uri: str) -> bytes:
         scheme = uri.partition("://")[0].lower() if "://" in uri else ""
         if scheme in ("http", "https"):
-            return self._web.read(uri, self._bounds)
+            return self._read_web(uri)
         if scheme in ("", "file"):
             return self._read_local(uri)
         if not self._settings.allow_private and (scheme not in _SAFE_SCHEMES or "::" in uri):
@@ -68,6 +70,17 @@ class UriReader:
                 f"{scheme}:// names a server that cannot be checked; pass allow_private=True if you trust every URL"
             )
         return self._read_remote(located(uri))
+
+    def _read_web(self, uri: str) -> bytes:
+        from lightdata.io.web import Bounds, Web  # noqa: PLC0415 - most queries do without HTTP
+
+        with self._lock:
+            if self._web is None and not self._ended.is_set():
+                self._web = Web()
+        if self._web is None:
+            raise ReadError("the query ended")
+        most, private = self._settings.max_bytes, self._settings.allow_private
+        return self._web.read(uri, Bounds(timeout_s=self._settings.timeout_s, max_bytes=most, allow_private=private))
 
     def _read_local(self, uri: str) -> bytes:
         path = locate(uri).path

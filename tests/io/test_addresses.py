@@ -28,7 +28,7 @@ LOOPBACK = [
     "0177.0x0.0.1",
     "00000177.1",
     "0",
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - nothing is bound
     "0.0.0.1",
     "localhost",
     "LOCALHOST",
@@ -179,7 +179,7 @@ def test_a_name_with_one_private_address_is_refused(everywhere, monkeypatch):
 
 
 def test_a_name_is_looked_up_once(monkeypatch):
-    """A name that means something else the second time changes nothing: the address that was checked is connected to."""
+    """A name that means something else the second time changes nothing: what was checked is connected to."""
     with local_web() as web:
         answers = iter([[(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", web.port))]])
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: next(answers))

@@ -1,6 +1,7 @@
 """Which faults are tried again, how often, and with which pauses."""
 
 import errno
+import os
 
 import pytest
 from hypothesis import given
@@ -57,4 +58,4 @@ def test_tries_and_pauses(faults, retries, asked):
 def test_a_fault_that_stays_ends_it():
     """No pause is made for what will not change."""
     with pytest.raises(FileNotFoundError):
-        retried(lambda _: open("/nothing/here"), retries=5, pause=pytest.fail)
+        retried(lambda _: os.stat("/nothing/here"), retries=5, pause=pytest.fail)

@@ -102,7 +102,7 @@ def test_their_faults_that_may_pass_are_tried_again(shaky):
 def test_their_other_faults_cost_one_try(shaky, error):
     """A file that is missing or forbidden is asked for once."""
     shaky.faults[:] = [error] * 5
-    with pytest.raises(ld.ReadError, match="shaky://a.bin: .*no"):
+    with pytest.raises(ld.ReadError, match=r"shaky://a\.bin: .*no"):
         read("shaky://a.bin", allow_private=True)
     assert len(shaky.calls) == 1
 

@@ -164,7 +164,7 @@ def test_a_redirect_into_a_private_network_is_refused(web, monkeypatch):
     public = addresses.is_public
     allowed = iter([True])
     monkeypatch.setattr(addresses, "is_public", lambda address: next(allowed, False) or public(address))
-    with pytest.raises(ld.ReadError, match="'localhost'.* not on the public Internet"):
+    with pytest.raises(ld.ReadError, match=r"'localhost'.* not on the public Internet"):
         read(first, allow_private=False)
     assert len(web.requests) == 1
 
@@ -247,7 +247,7 @@ def test_https_checks_the_name_in_the_url(trusting):
     with local_web(context=trusting) as web:
         web.holding(b"secret")
         assert read(f"https://localhost:{web.port}/file?n=0") == b"secret"
-        with pytest.raises(ld.ReadError, match="certificate is not valid.*127"):
+        with pytest.raises(ld.ReadError, match=r"certificate is not valid.*127"):
             read(f"https://127.0.0.1:{web.port}/file?n=0")
         assert len(web.requests) == 1
 
