@@ -21,6 +21,9 @@ Content = bytes | memoryview
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 """How file systems say that they have no second names for a file."""
 
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss"}
+"""Schemes of stores that have no folders; others may want them made."""
+
 _HAS_FOLDERS = os.open in os.supports_dir_fd
 """Whether a file can be named by an open folder, which nobody can replace meanwhile."""
 
@@ -154,6 +157,8 @@ def _write_remote(place: Location, name: str, content: bytes, *, overwrite: bool
 def _pipe(remote: Any, path: str, content: bytes, mode: str) -> None:
     try:
         remote.pipe_file(path, content, mode=mode)
-    except FileNotFoundError:  # not all filesystems make folders by themselves
+    except FileNotFoundError:
+        if remote.unstrip_protocol(path).partition("://")[0] in _BUCKETS:
+            raise  # there, this would make a bucket
         remote.makedirs(path.rpartition("/")[0], exist_ok=True)
         remote.pipe_file(path, content, mode=mode)
