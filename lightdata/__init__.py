@@ -26,6 +26,7 @@ from lightdata.errors import (
     RowError,
     SchemaError,
     WorkerDiedError,
+    WriteError,
 )
 from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
@@ -82,6 +83,7 @@ __all__ = [
     "SchemaError",
     "Stats",
     "WorkerDiedError",
+    "WriteError",
     "WriteResult",
     "col",
     "concat",

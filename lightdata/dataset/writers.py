@@ -10,7 +10,7 @@ from lightdata.dataset.writing import Writing, check_on_error, destination
 from lightdata.errors import ArgumentError
 from lightdata.io.commit import WriteMode, WriteResult, check_file
 from lightdata.io.image_layout import ImageLayout
-from lightdata.io.images import ImageSink, check_template
+from lightdata.io.images import ImageSink
 from lightdata.io.location import FileSystem
 from lightdata.io.numpy_sink import NumpySink
 from lightdata.io.part_sizes import PartSizes
@@ -18,6 +18,7 @@ from lightdata.io.table_formats import ArrowFormat, CsvFormat, JsonFormat, Parqu
 from lightdata.io.table_sink import TableSink
 from lightdata.io.webdataset_sink import WebDatasetSink
 from lightdata.kernels.encode import codec_of
+from lightdata.types.file_name import check_template
 
 PathLike = str | os.PathLike[str]
 OnError = Literal["raise", "skip"]

@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from lightdata.errors import ArgumentError, ExecutionError, LightdataError, OutputExistsError, RowError
-from lightdata.io.file_names import alike
 from lightdata.io.sink import Sink, StagedFile
 from lightdata.io.target import LocalTarget, Target
+from lightdata.types.file_name import alike
 
 WriteMode = Literal["error", "overwrite", "append", "ignore"]
 """What to do where the target holds output already."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import string
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightdata.errors import ArgumentError, EncodeError, RowError, SchemaError
-from lightdata.io.file_names import checked_name
+from lightdata.errors import EncodeError, RowError, SchemaError
 from lightdata.io.sink import StagedFile, left_out
 from lightdata.kernels.columns import pixel_rows
 from lightdata.kernels.decode import to_pillow
 from lightdata.kernels.encode import Codec, codec_of, encode_image
+from lightdata.types.file_name import checked_name, filled_template, in_braces, name_columns
 from lightdata.types.image import EncodedImage, ImageType, iter_images
 from lightdata.types.image_spec import mode_of
 from lightdata.types.result_type import image_known
@@ -30,9 +28,6 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", 
 """What is taken off a file's name to name another; any other dot is part of the name."""
 
 _Pixels = EncodedImage | NDArray[Any]
-
-_ROW_FORMAT = re.compile(r"\d*[dxX]?")
-"""How ``{row}`` may be written: nothing that could fill it up with slashes or dots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,12 +116,7 @@ class ImageSink:
         return iter_images(column) if isinstance(column.type, ImageType) else pixel_rows(column)
 
     def _name_columns(self) -> tuple[str, ...]:
-        if self.name is None:
-            return ()
-        if "{" not in self.name:
-            return (self.name,)
-        fields = [field for _, field, _, _ in string.Formatter().parse(self.name) if field]
-        return tuple(field for field in fields if field != "row")
+        return () if self.name is None else name_columns(self.name)
 
     def _name_values(self, batch: pa.RecordBatch) -> dict[str, list[Any]]:
         return {name: batch.column(name).to_pylist() for name in self._name_columns()}
@@ -137,22 +127,8 @@ class ImageSink:
             raise EncodeError(f"{nulls[0]} is null, which cannot name a file")
         if self.name is not None and "{" not in self.name:
             stem, suffix = os.path.splitext(os.path.basename(str(values[self.name])))
-            return _escaped(stem if suffix.lower() in _SUFFIXES else stem + suffix)
-        parts = []
-        for literal, field, spec, _ in string.Formatter().parse(self.name or ""):
-            parts.append(_escaped(literal))
-            if field == "row":
-                parts.append(f"{{row:{spec}}}")
-            elif field:
-                value = format(values[field], spec or "")
-                if "/" in value or "\\" in value or value in ("", ".", ".."):
-                    raise EncodeError(f"{field} is {value!r}, which cannot be part of a file name")
-                parts.append(_escaped(value))
-        return "".join(parts)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
+            return in_braces(stem if suffix.lower() in _SUFFIXES else stem + suffix)
+        return filled_template(self.name or "", values)
 
 
 def _pillow_of(image: _Pixels) -> Image.Image:
@@ -165,21 +141,3 @@ def _pillow_of(image: _Pixels) -> Image.Image:
             "Scale floats to 0..255 and cast them to uint8 first"
         )
     return Image.fromarray(pixels)
-
-
-def check_template(name: str | None) -> None:
-    """Refuse a name template that cannot be read, when the query is built.
-
-    Raises
-    ------
-    ArgumentError
-        If braces do not match, a field has no name, or the row's number would be filled up with more than digits.
-    """
-    try:
-        parts = [(field, spec) for _, field, spec, _ in string.Formatter().parse(name or "") if field is not None]
-    except ValueError as error:
-        raise ArgumentError(f"name={name!r}: {error}") from None
-    if not all(field.isidentifier() for field, _ in parts):
-        raise ArgumentError(f"name={name!r}: each field names a column, or row")
-    if not all(_ROW_FORMAT.fullmatch(spec or "") for field, spec in parts if field == "row"):
-        raise ArgumentError(f"name={name!r}: row is written with digits, such as {{row:06d}}")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lightdata.expr.deferred import Chain
 from lightdata.inference.device import resolve_device
-from lightdata.physical.builder import Builder, Work, work_of
+from lightdata.physical.builder import TASK_ROWS, Builder, Work, work_of
 from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
 from lightdata.physical.operators.evaluate import EvaluateOperator
@@ -17,7 +17,9 @@ from lightdata.physical.operators.map_batches import MapBatchesOperator
 from lightdata.physical.operators.map_rows import MapRowsOperator
 from lightdata.physical.operators.project import DropOperator, RenameOperator
 from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.operators.read_uris import ReadUrisOperator
 from lightdata.physical.operators.write import WriteOperator
+from lightdata.physical.operators.write_uris import WriteUrisOperator
 from lightdata.physical.stage import Operator
 from lightdata.plan.node import (
     DecodeImages,
@@ -37,6 +39,7 @@ from lightdata.plan.node import (
 from lightdata.plan.schema import decoded_type, expressions_of, schema_of
 from lightdata.plan.words import describe_step, step_name
 from lightdata.types.operation import AsImage, Attribute
+from lightdata.types.uri_operation import ReadUri, WriteUri
 
 MAX_TASK_ROWS = 1024
 """Rows above which tasks are not made larger only so that batches fit them."""
@@ -151,10 +154,31 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
 
 def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) -> None:
     verb, expressions = _verb(step), expressions_of(step)[0]
-    heavy = any(one.chains for one in expressions)
+    chains = tuple(dict.fromkeys(chain for one in expressions for chain in one.chains))
+    lower_reads(chains, builder)
+    written = tuple(chain for chain in chains if chain.is_write)
+    if written:
+        builder.add(WriteUrisOperator(chains=written), "uri.write", Work.PIXELS)
     operator = EvaluateOperator(verb=verb, expressions=expressions, is_bound=schema_of(step.input) is not None)
-    builder.add(operator, verb, Work.PIXELS if heavy else Work.LIGHT)
+    builder.add(operator, verb, Work.PIXELS if chains else Work.LIGHT)
     builder.rows_are_listed &= verb != "filter"
+
+
+def lower_reads(chains: Sequence[Chain], builder: Builder) -> None:
+    """Read what chains begin with in a stage of its own, so that some files are waited for while others are decoded.
+
+    Workers and threads are so many that no more connections are open than the query allows.
+    """
+    reads = tuple(dict.fromkeys(read for chain in chains for read in chain.reads))
+    if not reads:
+        return
+    most = min(one.max_connections for read in reads for one in read.operations if isinstance(one, ReadUri))
+    workers = min(builder.workers, most)
+    operator = ReadUrisOperator(reads=reads, threads=most // workers, rows=TASK_ROWS)
+    builder.cut()
+    builder.add(operator, f"uri.read({', '.join(dict.fromkeys(read.column for read in reads))})", Work.READING)
+    builder.cut(max_workers=builder.limited(workers))
+    builder.gives(TASK_ROWS)
 
 
 def _verb(step: Select | WithColumns | Filter) -> Literal["select", "with_columns", "filter"]:
@@ -196,4 +220,6 @@ def _reads_pixels(step: Plan, column: str) -> bool:
 
 
 def _looks(chain: Chain, column: str) -> bool:
-    return column in chain.inputs and not all(isinstance(one, Attribute | AsImage) for one in chain.operations)
+    return column in chain.inputs and not all(
+        isinstance(one, Attribute | AsImage | WriteUri) for one in chain.operations
+    )

@@ -17,7 +17,7 @@ from lightdata.plan.node import (
     Write,
 )
 from lightdata.plan.relational import Explode, RandomShuffle, Sample, Slice, Sort, Unique, WithRowIndex
-from lightdata.plan.schema import expressions_of
+from lightdata.plan.schema import chains_of, expressions_of
 from lightdata.types.operation import AsImage, Attribute
 
 
@@ -36,6 +36,11 @@ def keeps_rows(step: Plan) -> bool:
         case Drop() | Rename() | Infer():
             return True
     return False
+
+
+def writes(step: Plan) -> bool:
+    """Whether a step writes a file for each of its rows: it must see every row once, and nobody may leave it out."""
+    return any(chain.is_write for chains in chains_of(step) for chain in chains)
 
 
 def columns_read(step: Plan) -> frozenset[str] | None:

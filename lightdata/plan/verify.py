@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from lightdata.errors import ColumnNotFoundError, ModelError, SchemaError
+from lightdata.errors import ColumnNotFoundError, ExpressionError, ModelError, SchemaError
 from lightdata.expr.deferred import MARK
 from lightdata.expr.expression import result_schema
+from lightdata.plan.effect import keeps_rows, writes
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -19,10 +20,12 @@ from lightdata.plan.node import (
     ReadFiles,
     Rename,
     Scan,
+    Select,
+    WithColumns,
     Write,
 )
 from lightdata.plan.relational import Concat, Explode, JoinAsof, Pivot, Unpivot, Zip
-from lightdata.plan.schema import schema_of
+from lightdata.plan.schema import expressions_of, schema_of
 from lightdata.plan.words import step_name
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
@@ -49,12 +52,27 @@ def verify_step(plan: Plan) -> None:
         if before is not None:
             _check_columns(plan, before, read)
             _check_types(plan, before)
+    if writes(plan):
+        _check_writing(plan)
     match plan:
         case Concat(parts=parts):
             _check_alike([schema_of(part) for part in parts])
         case Zip(parts=parts):
             _check_apart([schema_of(part) for part in parts])
     schema_of(plan)
+
+
+def _check_writing(plan: Plan) -> None:
+    """Let files be written only where each row surely comes by once: not for a condition, a key or a sum."""
+    expressions = [
+        one for group in expressions_of(plan) for one in group if any(chain.is_write for chain in one.chains)
+    ]
+    alone = all(one.source == one.chains[0].name for one in expressions)
+    if not (isinstance(plan, Select | WithColumns) and alone and keeps_rows(plan)):
+        raise ExpressionError(
+            f"{step_name(plan)}: {expressions[0]} writes files, and must stand alone as a column of a select or "
+            "with_columns that treats each row by itself; do it in a step of its own"
+        )
 
 
 def _check_alike(schemas: Sequence[Schema | None]) -> None:
