@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 from lightdata.dataset.consumption import Consumption
 from lightdata.io.commit import WriteMode, WriteResult, check_target, commit, staging_in
 from lightdata.io.images import ImageSink, check_template
 from lightdata.io.part_sinks import NumpySink, ParquetSink
 from lightdata.io.sink import Sink, StagedFile
+from lightdata.io.tfrecord.sink import TFRecordSink
 from lightdata.kernels.encode import codec_of
 from lightdata.plan.node import Write
 from lightdata.plan.verify import verify_step
@@ -79,6 +80,39 @@ class Writing(Consumption):
             If rows differ in shape or are null: nothing is ever pickled.
         """
         return self._write(path, NumpySink(column=column), mode)
+
+    def write_tfrecords(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compression: Literal["GZIP", "ZLIB"] | None = None,
+        mode: WriteMode = "error",
+    ) -> WriteResult:
+        """Write TFRecord files of ``tf.train.Example`` messages, ``part-00000.tfrecords`` and on, into a folder.
+
+        Integers and booleans become ``int64_list``, floats ``float_list`` (float64 is rounded to float32), text,
+        bytes and images ``bytes_list``: an image is the bytes of its file, or a PNG where it is pixels. Lists become
+        several values. So do tensors of one shape, row by row; their shape is not written, and given again when they
+        are read, as in ``read_tfrecords(..., schema={"x": ld.tensor_type("float32", (2, 3))})``. A null is a missing
+        feature.
+
+        Parameters
+        ----------
+        path : folder
+        compression : "GZIP" or "ZLIB", optional
+            Of the whole files; their names then end in ``.gz`` or ``.zlib``.
+        mode : "error" or "overwrite"
+            Whether files of the same name may be replaced.
+
+        Raises
+        ------
+        SchemaError
+            If a column is of a type that no feature holds, such as dates or lists of lists.
+        EncodeError
+            If a value is out of the range of int64 or float32, a list holds a null, or tensors have many shapes of
+            more than one dimension.
+        """
+        return self._write(path, TFRecordSink(compression=compression), mode)
 
     def _write(self, path: str | os.PathLike[str], sink: Sink, mode: WriteMode) -> WriteResult:
         verify_step(Write(input=self._plan, sink=sink, directory=""))
