@@ -30,21 +30,27 @@ from lightdata.errors import (
 from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
-from lightdata.read import (
-    concat,
+from lightdata.read.images import read_binary_files, read_images
+from lightdata.read.objects import (
     from_arrow,
     from_items,
     from_numpy,
     from_pandas,
     from_polars,
     range,  # noqa: A004 - Ray's word
-    read_binary_files,
-    read_images,
+)
+from lightdata.read.records import (
+    read_arrow,
+    read_csv,
+    read_json,
+    read_lance,
     read_numpy,
     read_parquet,
+    read_text,
     read_tfrecords,
-    sql,
+    read_webdataset,
 )
+from lightdata.read.together import concat, sql
 from lightdata.report.stats import Stats
 from lightdata.types.declare import image_type, tensor_type
 from lightdata.types.registry import register as _register_types
@@ -87,11 +93,17 @@ __all__ = [
     "image_type",
     "lit",
     "range",
+    "read_arrow",
     "read_binary_files",
+    "read_csv",
     "read_images",
+    "read_json",
+    "read_lance",
     "read_numpy",
     "read_parquet",
+    "read_text",
     "read_tfrecords",
+    "read_webdataset",
     "sql",
     "tensor_type",
     "when",

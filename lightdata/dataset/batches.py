@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lightdata.errors import ArgumentError, SchemaError
 from lightdata.kernels.rebatch import concat, rebatch
+from lightdata.types.plain_array import number_array
 
 _T = TypeVar("_T")
 
@@ -51,10 +52,10 @@ def shuffled(
         buffer = batch if buffer is None else concat([buffer, batch])
         while buffer.num_rows >= buffer_rows + batch_size:
             order = draw.permutation(buffer.num_rows)
-            yield buffer.take(pa.array(order[:batch_size]))
-            buffer = buffer.take(pa.array(np.sort(order[batch_size:])))
+            yield buffer.take(number_array(order[:batch_size]))
+            buffer = buffer.take(number_array(np.sort(order[batch_size:])))
     if buffer is not None:
-        yield buffer.take(pa.array(draw.permutation(buffer.num_rows)))
+        yield buffer.take(number_array(draw.permutation(buffer.num_rows)))
 
 
 def prefetched(items: Iterator[_T], count: int) -> Iterator[_T]:

@@ -60,7 +60,7 @@ class WorkStage:
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
         """Read a task and pass it through all operators."""
         context.tally.tasks += 1
-        batches = task.read()
+        batches = task.read(context.failures)
         for operator in self.operators:
             batches = operator.run(batches, context)
         for batch in tallied(batches, context.tally):
