@@ -17,8 +17,6 @@ from lightdata.types.schema import Schema, describe
 VALUE_TYPES = {UNSET: pa.null(), BYTES: pa.large_binary(), FLOAT: pa.float32(), INT64: pa.int64()}
 """The types of values where nobody says otherwise."""
 
-_MEND = 'say what it holds, e.g. schema={{"{name}": {kind}}}'
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -105,8 +103,7 @@ def build_column(values: Mapping[int, Values], kind: pa.DataType, count: int, na
     """
     wanted = kind_of(value_type(kind))
     misfits = {
-        row: f"feature {name!r} is {KINDS[other]}, its column is {describe(kind)}; "
-        + _MEND.format(name=name, kind=VALUE_TYPES[other])
+        row: f"feature {name!r} is {KINDS[other]}, its column is {describe(kind)}"
         for other, found in values.items()
         if other not in (wanted, UNSET)
         for row in found.rows.tolist()
@@ -120,8 +117,8 @@ def build_column(values: Mapping[int, Values], kind: pa.DataType, count: int, na
         misfits |= {int(owners[at]): f"feature {name!r} has a value that is no {value_type(kind)}" for at in wrong}
     array, sizes = _assemble(fitting, flat, kind, count)
     misfits |= {
-        row: f"feature {name!r} has {size} values, its column is {describe(kind)}; "
-        + _MEND.format(name=name, kind=f"pl.List({flat.type})")
+        row: f"feature {name!r} has {size} values, its column is {describe(kind)}; if all have some, read lists: "
+        f'schema={{"{name}": pl.List(pl.{Schema({name: flat.type}).to_polars()[name]})}} and the other columns'
         for row, size in sizes.items()
     }
     return Column(array, misfits)

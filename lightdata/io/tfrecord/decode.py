@@ -53,7 +53,8 @@ def see(parsed: Parsed) -> dict[str, Seen]:
     seen: dict[str, Seen] = {}
     for name, values in parsed.features.items():
         seen[name] = Seen()
-        for kind, found in values.items():
+        # The kind of the first record that has one comes first: it holds.
+        for kind, found in sorted(values.items(), key=lambda item: item[1].rows[:1].tolist()):
             seen[name] = seen[name].merge(Seen(kind, int(found.counts.max(initial=0))))
     for name, steps in see_steps(parsed.sequences or ()).items():
         seen[name] = seen.get(name, Seen()).merge(steps)

@@ -104,7 +104,7 @@ class TFRecordFormat(FileFormat):
         filesystem: FileSystem,
         *,
         rows: int,
-        predicate: Expression | None,  # noqa: ARG002 - of the seam
+        predicate: Expression | None,
     ) -> Iterator[Part]:
         """Cut large files that are not compressed, on this machine, between records."""
         if not can_walk(path, filesystem, self.compression, least_bytes=2 * PART_BYTES):

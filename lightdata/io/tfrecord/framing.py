@@ -215,7 +215,9 @@ class _Reader:
         """Find where to go on behind the damage that what is held begins with."""
         place = f"record {self._index} at byte {self._offset}: {what}"
         if not self._framing.resync or self._failure is not None:
-            raise self._failure or DecodeError(f"{place}; resync=True goes on behind it", uri=self._framing.uri)
+            raise self._failure or DecodeError(
+                f'{place}; resync=True with on_error="skip" goes on behind it', uri=self._framing.uri
+            )
         if not self._skip_one():
             self._scan()
         self._index += 1
