@@ -215,6 +215,49 @@ class Writers(Writing):
         sink = _table(ArrowFormat(compression=compression), partition_cols, sizes)
         return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
 
+    def write_tfrecords(
+        self,
+        path: PathLike,
+        *,
+        partition_cols: Sequence[str] | None = None,
+        compression: Literal["GZIP", "ZLIB"] | None = None,
+        min_rows_per_file: int | None = None,
+        max_rows_per_file: int | None = None,
+        max_file_bytes: int | None = None,
+        mode: WriteMode = "error",
+        filesystem: FileSystem = None,
+    ) -> WriteResult:
+        """Write TFRecord files of ``tf.train.Example`` messages, ``part-00000.tfrecords`` and on.
+
+        Integers and booleans become ``int64_list``, floats ``float_list`` (float64 is rounded to float32), text,
+        bytes and images ``bytes_list``: an image is the bytes of its file, or a PNG where it is pixels. Lists become
+        several values. So do tensors of one shape, row by row; their shape is not written, and given again when they
+        are read, as in ``read_tfrecords(..., schema={"x": ld.tensor_type("float32", (2, 3))})``. A null is a missing
+        feature.
+
+        Parameters
+        ----------
+        path, partition_cols, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, filesystem
+            As for all verbs that write.
+        compression : "GZIP" or "ZLIB", optional
+            Of the whole files; their names then end in ``.gz`` or ``.zlib``.
+
+        Raises
+        ------
+        SchemaError
+            If a column is of a type that no feature holds, such as dates or lists of lists.
+        EncodeError
+            If a value is out of the range of int64 or float32, a list holds a null, or tensors have many shapes of
+            more than one dimension.
+        """
+        from lightdata.io.tfrecord.table import TFRecordTable  # noqa: PLC0415 - protobuf is for those who write it
+
+        sizes = PartSizes(
+            min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
+        )
+        sink = _table(TFRecordTable(compression=compression), partition_cols, sizes)
+        return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
+
     def write_numpy(
         self,
         path: PathLike,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import polars as pl
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow as pa
 from lightdata.dataset.dataset import Dataset
 from lightdata.errors import ArgumentError
 from lightdata.io.file_rows import FileRowsSource
-from lightdata.io.files import as_paths, check_paths
 from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.plan.node import DecodeImages, Plan, Scan
 from lightdata.read.options import FileOptions, Paths, rows_of
@@ -53,23 +52,64 @@ def read_numpy(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
 
 
 def read_tfrecords(
-    paths: Paths, *, include_paths: bool = False, ignore_missing_paths: bool = False, filesystem: Any = None
+    paths: Paths,
+    *,
+    schema: Any = None,
+    compression: Literal["auto", "GZIP", "ZLIB"] | None = "auto",
+    resync: bool = False,
+    sequences: bool = False,
+    **files: Unpack[FileOptions],
 ) -> Dataset:
     """Read TFRecord files of ``tf.train.Example`` messages, a column for each feature, without TensorFlow.
 
-    Checksums are always checked. A feature with one value in every record becomes a plain column, others become
-    lists. Columns are only known when records are read.
-    """
-    from lightdata.io.tfrecord import TFRecordSource  # noqa: PLC0415 - as above
+    Every checksum is checked. A feature that has no more than one value in any of the first 1,000 records of the first
+    file (or the first 64 MiB) becomes a plain column, others become lists; where it is missing or empty the row is
+    null. A record that is no message, or does not fit the columns, fails by itself; damage ends the file.
 
-    check_paths(paths, filesystem, ignore_missing_paths=ignore_missing_paths)
-    source = TFRecordSource(
-        paths=as_paths(paths),
-        filesystem=filesystem,
-        ignore_missing_paths=ignore_missing_paths,
-        include_paths=include_paths,
+    Parameters
+    ----------
+    paths : file, folder, pattern or list of them
+    schema : mapping of column to type, optional
+        What to read, instead of what the first records hold; other features are left out. Values may be text,
+        booleans, and integers or floats of another size; one, a list, or a tensor of a shape that the file does not
+        tell: ``{"caption": pl.String, "box": ld.tensor_type("float32", (4,))}``.
+    compression : "auto", "GZIP", "ZLIB" or None
+        By default the first bytes tell.
+    resync : bool
+        Go on behind damage, at the next record whose checksums hold. What lies between is one row that fails: see
+        ``on_error``.
+    sequences : bool
+        Read ``tf.train.SequenceExample`` messages: features of the context as above, feature lists as lists of the
+        value of each step, or of lists where steps have several.
+    files
+        See :class:`~lightdata.read.options.FileOptions`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from lightdata import from_items
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = from_items([{"label": 7, "boxes": [0.5, 1.0]}]).write_tfrecords(folder)
+    ...     read_tfrecords(folder).take_all()
+    [{'boxes': [0.5, 1.0], 'label': 7}]
+
+    Raises
+    ------
+    ArgumentError
+        If ``schema`` has a type that no feature can be read as.
+    DecodeError
+        If the first file is damaged at its start.
+    """
+    from lightdata.io.tfrecord.format import TFRecordFormat  # noqa: PLC0415 - as above
+
+    file_format = TFRecordFormat(
+        stored=declared_schema(schema),
+        is_given=schema is not None,
+        compression=compression,
+        resync=resync,
+        are_sequences=sequences,
     )
-    return Dataset(Scan(source=source))
+    return _rows(rows_of(paths, file_format, files, "read_tfrecords"))
 
 
 def read_parquet(paths: Paths, *, image_columns: Sequence[str] | None = None, **files: Unpack[FileOptions]) -> Dataset:
