@@ -33,7 +33,7 @@ _HEAD_BYTES = 12 + 10_000
 
 _VERSIONS = ((1, 0), (2, 0), (3, 0))
 _NUMBERS = "biuf"
-_TIMES = {"s": "s", "ms": "ms", "us": "us", "ns": "ns"}
+_TIMES = ("s", "ms", "us", "ns")
 
 
 class Header(NamedTuple):
@@ -212,7 +212,7 @@ def _checked(header: Header, size: int, path: str) -> Header:
     if not _is_held(dtype, len(shape)):
         raise ArgumentError(
             f"{path} holds {dtype} of shape {shape}; numbers and truth values are read, and plain columns of times "
-            "(s, ms, us, ns) and text. Nothing is unpickled, and fields of structured arrays are to be saved one by one"
+            "(D, s, ms, us, ns) and text. Nothing is unpickled, and fields of structured arrays are to be saved one by one"
         )
     if not all(shape[1:]):
         raise ArgumentError(f"{path} holds an array of shape {shape}, which has no rows of values")
@@ -229,7 +229,8 @@ def _is_held(dtype: np.dtype[Any], axes: int) -> bool:
         return dtype.itemsize <= np.dtype(np.float64).itemsize
     if dtype.kind in "mM":
         unit, count = np.datetime_data(dtype)
-        return unit in _TIMES and count == 1 and axes <= 1
+        is_day = unit == "D" and dtype.kind == "M"
+        return (unit in _TIMES or is_day) and count == 1 and axes <= 1
     return dtype.kind in "US" and axes <= 1
 
 
