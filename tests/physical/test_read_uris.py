@@ -216,6 +216,14 @@ def test_what_is_read_can_be_a_key(web, workers):
     assert [row["id"] for row in ds.take_all()] == sorted(range(30), key=lambda n: (n % 3, n))
 
 
+def test_a_join_does_not_read_again(web, workers):
+    """Rows that a join repeats are read before it, once."""
+    labels = ld.from_items([{"k": n % 2, "label": n} for n in range(6)])
+    ds = urls(web, 30).with_columns(k=pl.col("id") % 2, data=read()).join(labels, on="k").select("id", "label", "data")
+    assert ds.collect().height == 90
+    assert len(web.requests) == 30
+
+
 def test_a_filter_on_what_was_read_does_not_read_twice(web, workers):
     """Asking for the size of images that were read costs no second request."""
     ds = urls(web, 60).with_columns(image=read().image.decode()).filter(ld.col("image").image.height() == 7)
