@@ -203,6 +203,15 @@ def test_broken_images_can_be_null(web, workers, caplog):
     assert "2 rows failed" in caplog.text
 
 
+def test_later_steps_name_the_url_too(web, workers):
+    """Bytes that one step reads and the next decodes are named by their URL all the same."""
+    web.files[3] = b"no image"
+    ds = urls(web, 8).with_columns(data=read()).with_columns(image=ld.col("data").image.resize(2, 2)).select("image")
+    with pytest.raises(ld.DecodeError, match=rf"127.0.0.1:{web.port}/file\?…: data\.resize") as caught:
+        ds.take_all()
+    assert caught.value.row == 3
+
+
 def test_steps_that_need_all_rows_read_afterwards(web, workers):
     """A sort holds URLs, and a limit after it reads only what is kept."""
     ds = urls(web, 100).with_columns(image=read().image.decode()).sort("id", descending=True).head(5)
