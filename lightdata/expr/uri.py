@@ -55,7 +55,8 @@ class UriNamespace:
             Tries after the first, if the fault may pass (lost connections, timeouts, 408, 425, 429, 5xx).
         allow_private : bool
             Ask servers in private networks and on this machine too, and filesystems whose URLs name a server. Leave
-            it off where URLs come from others.
+            it off where URLs come from others; who shall not choose files of this machine or of its buckets either is
+            let through only with ``.str.starts_with("https://")``.
 
         Returns
         -------

@@ -128,6 +128,8 @@ def located(uri: str) -> Location:
             hint = "" if extra is None else f"; pip install 'lightdata[{extra}]'"
             raise ArgumentError(f"{safe_url(uri)}: {error.__cause__}{hint}") from error
         raise ReadError(f"no filesystem for this URL: {error.__cause__}") from error
+    except Exception as error:  # every filesystem has exceptions of its own
+        raise read_error(error, safe_url(uri)) from error
 
 
 def _ranged(location: Location, length: int) -> bytes:

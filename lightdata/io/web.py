@@ -41,6 +41,8 @@ _PASSING = {408, 425, 429}
 _MOST_IDLE = 64
 _PART_BYTES = 256 << 10
 
+_LINE_BYTES = 64 << 10
+
 _UNREAD_BYTES = 64 << 10
 """Of an answer that nobody wants: more is not read to keep the connection."""
 
@@ -208,6 +210,13 @@ class _Incoming(io.BufferedReader):
 
     has_more = False
 
+    def readline(self, size: int | None = -1) -> bytes:
+        """Read a line, if it is no longer than those of HTTP are: the size of a chunk has no bound of its own."""
+        line = super().readline(_LINE_BYTES if size is None or size < 0 else size)
+        if len(line) >= _LINE_BYTES and not line.endswith(b"\n"):
+            raise http.client.LineTooLong("line")
+        return line
+
     def close(self) -> None:
         if not self.closed:
             with suppress(OSError, ValueError):
@@ -251,7 +260,7 @@ def _parsed(url: str) -> Url:
     except LocationParseError as error:
         raise ReadError("not a URL") from error
     if at.scheme not in ("http", "https") or not at.host:
-        raise ReadError(f"a redirect to {at.scheme}: only http and https are followed")
+        raise ReadError(f"this leads to {at.scheme}, and only http and https with the name of a server are followed")
     return at
 
 

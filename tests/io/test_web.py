@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import socket
 import ssl
 import subprocess
 import threading
@@ -99,6 +100,12 @@ def test_no_more_than_max_bytes_are_read(web, path):
     with pytest.raises(ld.ReadError, match="max_bytes"):
         read(f"{web.url}/{path}", max_bytes=100_000)
     assert web.seen[f"/{path}"] == 1
+
+
+def test_a_line_without_an_end_is_not_kept(web):
+    """What is no part of a body is bounded too."""
+    with pytest.raises(ld.ReadError, match="more than 65536 bytes"):
+        read(f"{web.url}/line", retries=0)
 
 
 def test_exactly_max_bytes_are_read(web):
@@ -250,6 +257,15 @@ def test_https_checks_the_name_in_the_url(trusting):
         with pytest.raises(ld.ReadError, match=r"certificate is not valid.*127"):
             read(f"https://127.0.0.1:{web.port}/file?n=0")
         assert len(web.requests) == 1
+
+
+def test_servers_with_ipv6(web):
+    """An address in brackets is asked as it is."""
+    if not socket.has_ipv6:
+        pytest.skip("there is no IPv6 here")
+    with local_web("::1") as six:
+        found = read(f"http://[::1]:{six.port}/whoami")
+    assert found == f"[::1]:{six.port} None".encode()
 
 
 def test_https_trusts_nobody_unknown(certificate):

@@ -203,6 +203,15 @@ def test_broken_images_can_be_null(web, workers, caplog):
     assert "2 rows failed" in caplog.text
 
 
+def test_later_steps_name_the_url_too(web, workers):
+    """Bytes that one step reads and the next decodes are named by their URL all the same."""
+    web.files[3] = b"no image"
+    ds = urls(web, 8).with_columns(data=read()).with_columns(image=ld.col("data").image.resize(2, 2)).select("image")
+    with pytest.raises(ld.DecodeError, match=rf"127.0.0.1:{web.port}/file\?…: data\.resize") as caught:
+        ds.take_all()
+    assert caught.value.row == 3
+
+
 def test_steps_that_need_all_rows_read_afterwards(web, workers):
     """A sort holds URLs, and a limit after it reads only what is kept."""
     ds = urls(web, 100).with_columns(image=read().image.decode()).sort("id", descending=True).head(5)
@@ -214,6 +223,14 @@ def test_what_is_read_can_be_a_key(web, workers):
     """A sort by what is in the files reads them first."""
     ds = urls(web, 30).sort(read().image.height(), "id")
     assert [row["id"] for row in ds.take_all()] == sorted(range(30), key=lambda n: (n % 3, n))
+
+
+def test_a_join_does_not_read_again(web, workers):
+    """Rows that a join repeats are read before it, once."""
+    labels = ld.from_items([{"k": n % 2, "label": n} for n in range(6)])
+    ds = urls(web, 30).with_columns(k=pl.col("id") % 2, data=read()).join(labels, on="k").select("id", "label", "data")
+    assert ds.collect().height == 90
+    assert len(web.requests) == 30
 
 
 def test_a_filter_on_what_was_read_does_not_read_twice(web, workers):

@@ -10,10 +10,12 @@ import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import ExpressionError, RowError
-from lightdata.expr.deferred import Chain, in_words
+from lightdata.expr.deferred import Chain, in_words, is_deferred, parse
 from lightdata.expr.expression import Expression, bind
+from lightdata.io.redaction import safe_url
 from lightdata.physical.operators.chains import compute_chains
 from lightdata.physical.stage import (
+    URI,
     Context,
     hidden_names,
     in_row_order,
@@ -23,6 +25,7 @@ from lightdata.physical.stage import (
     without_hidden,
 )
 from lightdata.types.canonical import canonical
+from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
 
@@ -42,6 +45,7 @@ class EvaluateOperator:
 
     def _evaluated(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
         failures: list[RowError] = []
+        batch = _naming_urls(batch)
         columns = self._columns(batch, failures)
         context.failures += failures  # now that none of these rows will be done again
         return without_deferred(self._result(batch, columns))
@@ -103,6 +107,16 @@ def _with_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.Rec
     for name, column in columns.items():
         batch = with_column(batch, name, column)
     return batch
+
+
+def _naming_urls(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Let later steps of the stage say which URL a row's bytes are of, where that is clear."""
+    deferred = [parse(name) for name in batch.schema.names if name != URI and is_deferred(name)]
+    read = {chain.column for chain in deferred if chain.reads}
+    if len(read) != 1 or URI in batch.schema.names:
+        return batch
+    urls = batch.column(read.pop()).to_pylist()
+    return with_column(batch, URI, plain_array([url and safe_url(url) for url in urls], pa.large_string()))
 
 
 def evaluate(expressions: Sequence[Expression], batch: pa.RecordBatch, failures: list[RowError]) -> dict[str, pa.Array]:
