@@ -40,7 +40,8 @@ def python_of(name, folder):
 
 def call(command):
     """Run a command, and say which."""
-    print("+", " ".join(command), flush=True)
+    sys.stdout.write(f"+ {' '.join(command)}\n")
+    sys.stdout.flush()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.run(command, cwd=ROOT, env=environment, check=True)
 

@@ -106,7 +106,11 @@ def test_there_and_back_gives_the_same_rows_and_files(theirs):
 
 def test_pixels_made_here_go_over_without_loss(theirs):
     """Images that were computed are PNG files there."""
-    made = ld.from_huggingface(theirs).drop_nulls().with_columns(ld.col("image").image.to_mode("RGB").image.flip())
+    made = (
+        ld.from_huggingface(theirs)
+        .drop_nulls()
+        .with_columns(ld.col("image").image.to_mode("RGB").image.flip_left_right())
+    )
     there = made.to_huggingface()
     for number, row in enumerate(there):
         wanted = rows.picture(number).convert("RGB").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
