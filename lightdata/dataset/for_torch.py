@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from lightdata.config import config
 from lightdata.dataset.batches import cut_batches, torch_tensor
-from lightdata.errors import ArgumentError
+from lightdata.errors import ArgumentError, ExecutionError
 from lightdata.kernels.batch_format import to_format
 from lightdata.kernels.rows import iter_rows
 from lightdata.plan.node import Plan
@@ -46,10 +47,17 @@ def torch_dataset(dataset: Exchange, delivery: Delivery) -> Any:
     except ImportError:
         raise ArgumentError("to_torch needs torch: pip install torch") from None
 
+    home = os.getpid()
+
     class TorchRows(IterableDataset):
         """The rows of a lightdata query; a worker of a ``DataLoader`` gives its share of them."""
 
         def __iter__(self) -> Iterator[Any]:
+            if os.getpid() != home:
+                raise ExecutionError(
+                    "to_torch: this worker of the DataLoader was forked, which Polars does not outlive; give the "
+                    "DataLoader multiprocessing_context='spawn' or 'forkserver'"
+                )
             worker = get_worker_info()
             number, shares = (0, 1) if worker is None else (worker.id, worker.num_workers)
             return delivered(dataset, delivery, number, shares)
