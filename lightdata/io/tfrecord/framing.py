@@ -18,8 +18,12 @@ from lightdata.errors import DecodeError
 from lightdata.io.tfrecord.checksum import Bytes, masked_crc, masked_crcs, masked_crcs_of_lengths
 from lightdata.io.tfrecord.compression import Stream
 
-BLOCK_BYTES = 4 << 20
-"""Bytes that are read and decoded at once; a longer record is read whole."""
+BLOCK_BYTES = 1 << 20
+"""Bytes that are read and decoded at once, so few that they stay in a core's cache; a longer record is read whole."""
+
+_LONG_BYTES = 16 << 10
+_LONGER = 4
+"""Where records are so long, blocks are so many times longer: there should be some of them in each."""
 
 MAX_RECORD_BYTES = (2 << 30) - 1
 """Bytes of the longest message of Protocol Buffers."""
@@ -149,7 +153,7 @@ class _Reader:
         self._failure: DecodeError | None = None
 
     def blocks(self) -> Iterator[Block | DecodeError]:
-        wanted = self._framing.block_bytes
+        usual = wanted = self._framing.block_bytes
         while self._fill(wanted) or self._held:
             starts, ends = records_of(self._held)
             sound = _leading_sound(self._held, starts, ends)
@@ -157,10 +161,13 @@ class _Reader:
                 yield Block(self._held, starts[:sound], ends[:sound], self._offset, self._index)
                 self._index += sound
                 self._drop(int(ends[sound - 1]) + FOOTER_BYTES)
-            wanted = self._framing.block_bytes
+                is_long = int(ends[sound - 1]) > _LONG_BYTES * sound
+                usual = self._framing.block_bytes * (_LONGER if is_long else 1)
+            wanted = usual
             if sound == len(starts):
                 # A record that goes on behind what is held: look at it alone, and read the rest of it if it can be.
-                what, wanted = self._missing()
+                what, needed = self._missing()
+                wanted = max(usual, needed)
                 if what is None:
                     continue
             else:
@@ -171,10 +178,10 @@ class _Reader:
 
     def _fill(self, size: int) -> bool:
         """Read until ``size`` bytes are held; ``False`` if nothing came."""
-        pieces, held = [self._held], len(self._held)
+        pieces, held = [self._held] if self._held else [], len(self._held)
         while held < size and not self._is_ended:
             try:
-                piece = self._stream.read(min(size - held, self._framing.block_bytes))
+                piece = self._stream.read(min(size - held, _LONGER * self._framing.block_bytes))
             except DecodeError as failure:
                 self._failure, piece = failure, b""
             self._is_ended = not piece
@@ -192,10 +199,10 @@ class _Reader:
     def _missing(self) -> tuple[str | None, int]:
         """Tell what is wrong with the record that does not fit in what is held, or how many bytes it takes."""
         if not self._held:
-            return None, self._framing.block_bytes
+            return None, 0
         if len(self._held) < HEADER_BYTES:
             at_end = self._is_ended or not self._fill(HEADER_BYTES) or len(self._held) < HEADER_BYTES
-            return ("the file ends within its length", 0) if at_end else (None, self._framing.block_bytes)
+            return ("the file ends within its length", 0) if at_end else (None, 0)
         length, checksum = _HEADER.unpack_from(self._held)
         if masked_crc(self._held[:8]) != checksum:
             return "the checksum of its length is wrong", 0
@@ -205,7 +212,7 @@ class _Reader:
         end = len(self._held) if self._is_ended else None if size is None else size - self._offset
         if end is not None and length + _FRAME_BYTES > end:
             return f"it has {length} bytes, the file ends {max(0, end - HEADER_BYTES)} after its length", 0
-        return None, max(self._framing.block_bytes, length + _FRAME_BYTES)
+        return None, length + _FRAME_BYTES
 
     def _damage_of_whole(self) -> str:
         is_length = masked_crc(self._held[:8]) != _HEADER.unpack_from(self._held)[1]
