@@ -95,7 +95,7 @@ def test_an_upload_that_fails_is_undone(mode):
 
 
 def test_filesystems_are_taken(tmp_path):
-    """fsspec's and pyarrow's filesystems give the path its meaning, in every process."""
+    """Fsspec's and pyarrow's filesystems give the path its meaning, in every process."""
     ld.config(workers=2)
     below = DirFileSystem(str(tmp_path), LocalFileSystem())
     rows("a", "b").map(lambda row: row).write_parquet("deep/out", filesystem=below)
