@@ -16,7 +16,7 @@ from lightdata.io.numpy_sink import NumpySink
 from lightdata.io.part_sizes import PartSizes
 from lightdata.io.table_formats import ArrowFormat, CsvFormat, JsonFormat, ParquetFormat, TableFormat
 from lightdata.io.table_sink import TableSink
-from lightdata.io.webdataset import WebDatasetSink
+from lightdata.io.webdataset_sink import WebDatasetSink
 from lightdata.kernels.encode import codec_of
 
 PathLike = str | os.PathLike[str]
