@@ -30,21 +30,28 @@ from lightdata.errors import (
 from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
-from lightdata.read import (
-    concat,
+from lightdata.read.images import read_binary_files, read_images
+from lightdata.read.interchange import from_huggingface, from_tf, from_torch
+from lightdata.read.objects import (
     from_arrow,
     from_items,
     from_numpy,
     from_pandas,
     from_polars,
     range,  # noqa: A004 - Ray's word
-    read_binary_files,
-    read_images,
+)
+from lightdata.read.records import (
+    read_arrow,
+    read_csv,
+    read_json,
+    read_lance,
     read_numpy,
     read_parquet,
+    read_text,
     read_tfrecords,
-    sql,
+    read_webdataset,
 )
+from lightdata.read.together import concat, sql
 from lightdata.report.stats import Stats
 from lightdata.types.declare import image_type, tensor_type
 from lightdata.types.registry import register as _register_types
@@ -80,18 +87,27 @@ __all__ = [
     "concat",
     "config",
     "from_arrow",
+    "from_huggingface",
     "from_items",
     "from_numpy",
     "from_pandas",
     "from_polars",
+    "from_tf",
+    "from_torch",
     "image_type",
     "lit",
     "range",
+    "read_arrow",
     "read_binary_files",
+    "read_csv",
     "read_images",
+    "read_json",
+    "read_lance",
     "read_numpy",
     "read_parquet",
+    "read_text",
     "read_tfrecords",
+    "read_webdataset",
     "sql",
     "tensor_type",
     "when",

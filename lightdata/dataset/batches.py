@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lightdata.errors import ArgumentError, SchemaError
 from lightdata.kernels.rebatch import concat, rebatch
+from lightdata.types.plain_array import number_array
 
 _T = TypeVar("_T")
 
@@ -51,10 +52,10 @@ def shuffled(
         buffer = batch if buffer is None else concat([buffer, batch])
         while buffer.num_rows >= buffer_rows + batch_size:
             order = draw.permutation(buffer.num_rows)
-            yield buffer.take(pa.array(order[:batch_size]))
-            buffer = buffer.take(pa.array(np.sort(order[batch_size:])))
+            yield buffer.take(number_array(order[:batch_size]))
+            buffer = buffer.take(number_array(np.sort(order[batch_size:])))
     if buffer is not None:
-        yield buffer.take(pa.array(draw.permutation(buffer.num_rows)))
+        yield buffer.take(number_array(draw.permutation(buffer.num_rows)))
 
 
 def prefetched(items: Iterator[_T], count: int) -> Iterator[_T]:
@@ -116,19 +117,28 @@ def to_torch(batches: Iterator[dict[str, Any]], dtypes: Any, device: str | None)
         If torch is not installed.
     """
     try:
-        import torch  # noqa: PLC0415 - an optional extra
+        import torch  # noqa: F401, PLC0415 - an optional extra
     except ImportError:
         raise ArgumentError("iter_torch_batches needs torch; install it, or use iter_batches") from None
     for batch in batches:
         yield {
-            name: _tensor(torch, name, array).to(
+            name: torch_tensor(name, array).to(
                 dtype=dtypes.get(name) if isinstance(dtypes, dict) else dtypes, device=device
             )
             for name, array in batch.items()
         }
 
 
-def _tensor(torch: Any, name: str, array: np.ndarray[Any, Any]) -> Any:
+def torch_tensor(name: str, array: np.ndarray[Any, Any]) -> Any:
+    """Make a tensor of a column, or of a value of it; the array is not copied.
+
+    Raises
+    ------
+    SchemaError
+        If it is no array of numbers.
+    """
+    import torch  # noqa: PLC0415 - an optional extra
+
     if array.dtype.kind not in "biufc":
         raise SchemaError(f"iter_torch_batches: column {name!r} is no array of numbers of one shape; drop or resize it")
     return torch.from_numpy(np.ascontiguousarray(array))

@@ -26,6 +26,7 @@ from lightdata.execute.message import (
     ReadyMessage,
 )
 from lightdata.execute.worker import main
+from lightdata.interrupt import interrupts_deferred
 from lightdata.kernels.tally import Tally
 
 _STOP_S = 1.0
@@ -120,7 +121,7 @@ def _interrupts_held() -> Iterator[None]:
     The new process inherits the mask. Here a mask is not enough: a signal that another thread takes is handled in the
     main one all the same, so its handler waits too.
     """
-    with _handler_held():
+    with interrupts_deferred():
         if not hasattr(signal, "pthread_sigmask"):
             yield
             return
@@ -129,23 +130,6 @@ def _interrupts_held() -> Iterator[None]:
             yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _handler_held() -> Iterator[None]:
-    """Let Ctrl-C wait until the block is done."""
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is None or threading.get_ident() != threading.main_thread().ident:
-        yield
-        return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 _everyone: set[Worker] = set()
@@ -167,7 +151,7 @@ def leased(count: int, tally: Tally | None = None) -> Iterator[list[Worker]]:
     arena_bytes = max(config().memory_limit_bytes // max(count, 1), 64 << 20)
     try:
         while len(mine) < count:
-            with _handler_held():  # a process that nobody holds would never end
+            with interrupts_deferred():  # a process that nobody holds would never end
                 mine.append(Worker(arena_bytes))
         for worker in mine:
             worker.tally = tally or Tally()

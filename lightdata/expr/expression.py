@@ -13,6 +13,7 @@ import polars.selectors as cs
 
 from lightdata.errors import ColumnNotFoundError, ExpressionError, SchemaError
 from lightdata.expr.deferred import Chain, deferred_columns, in_words, is_deferred, parse
+from lightdata.interrupt import interrupts_deferred
 from lightdata.types.image import ImageType
 from lightdata.types.operation import AsImage
 from lightdata.types.schema import Schema
@@ -336,7 +337,8 @@ def result_schema(expressions: Sequence[Expression], schema: Schema, *, step: st
     frame = pl.DataFrame(schema=Schema({**schema, **deferred}).to_polars()).lazy()
     exprs = [expression.expr for expression in expressions]
     try:
-        found = (frame.with_columns(exprs) if keep else frame.select(exprs)).collect_schema()
+        with interrupts_deferred():  # Polars asks extension types in Python
+            found = (frame.with_columns(exprs) if keep else frame.select(exprs)).collect_schema()
     except pl.exceptions.PolarsError as error:
         raise SchemaError(f"{step}: {in_words(str(error)).splitlines()[0]}") from error
     types = Schema.from_polars({name: dtype for name, dtype in found.items() if name not in deferred})

@@ -182,6 +182,11 @@ class FileListSource:
         """The listing is the rows."""
         return True
 
+    @property
+    def lets_rows_go(self) -> bool:
+        """None fails."""
+        return False
+
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """List files as tasks of ``task_rows`` rows; what is not asked for is not listed."""
         schema = self.schema.to_arrow()
@@ -211,7 +216,7 @@ class FileListSource:
             file_bytes=sample.mean(size for _, size in sample.files),
         )
 
-    def bounds(self, columns: Sequence[str]) -> Bounds | None:  # noqa: ARG002 - paths have an order of their own
+    def bounds(self, columns: Sequence[str]) -> Bounds | None:
         """Tell the rows; a user's filter is not called to plan."""
         is_told = self.partition_filter is None and are_local(self.paths, self.filesystem)
         return Bounds(rows=self.count()) if is_told else None

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lightdata.errors import ExpressionError, SchemaError
 from lightdata.expr.deferred import in_words
+from lightdata.interrupt import interrupts_deferred
 from lightdata.io.memory import BatchTask
 from lightdata.io.polars_stream import collect_stream
 from lightdata.io.source import Extent, Pushdowns, ReadTask
@@ -37,7 +38,8 @@ class LazyFrameSource:
             If a column cannot be held.
         """
         try:
-            dtypes = frame.collect_schema()
+            with interrupts_deferred():
+                dtypes = frame.collect_schema()
         except pl.exceptions.PolarsError as error:
             raise ExpressionError(in_words(str(error)).splitlines()[0]) from error
         return cls(frame=frame, schema=held_schema(dtypes))
@@ -46,6 +48,11 @@ class LazyFrameSource:
     def rows_are_listed(self) -> bool:
         """Rows reach the calling process first, where tasks of any number of rows can be cut."""
         return True
+
+    @property
+    def lets_rows_go(self) -> bool:
+        """None fails."""
+        return False
 
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """Run the query, and cut its rows every ``task_rows`` rows."""

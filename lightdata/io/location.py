@@ -202,6 +202,30 @@ def read_head(path: str, length: int, filesystem: FileSystem = None) -> tuple[by
         raise read_error(error, path) from error
 
 
+def read_range(path: str, start: int, stop: int, filesystem: FileSystem = None) -> bytes:
+    """Read the bytes ``start`` to ``stop`` of a file.
+
+    Raises
+    ------
+    ReadError
+        As :func:`read_file`.
+    """
+    location = locate(path, filesystem)
+    try:
+        if location.remote is not None:
+            content = bytes(location.remote.cat_file(location.path, start=start, end=stop))
+        else:
+            regular_size(location.path)
+            with open(location.path, "rb") as file:
+                file.seek(start)
+                content = file.read(stop - start)
+    except Exception as error:  # every filesystem has exceptions of its own
+        raise read_error(error, path) from error
+    tally("files_opened")
+    tally("bytes_read", len(content))
+    return content
+
+
 def regular_size(path: str) -> int:
     """Give the bytes of a file on this machine without opening it: opening a pipe would wait for ever.
 
@@ -223,6 +247,8 @@ def read_error(error: Exception, uri: str) -> LightdataError:
     """Turn what a filesystem raised into an error that names the file."""
     if isinstance(error, LightdataError):
         return error
+    if isinstance(error, FileNotFoundError):
+        return ReadError("no such file or folder", uri=uri)  # remote filesystems say no more than its path
     return ReadError(str(getattr(error, "strerror", None) or error or type(error).__name__), uri=uri)
 
 

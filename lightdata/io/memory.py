@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from lightdata.errors import RowError
 from lightdata.io.source import Bounds, ColumnBounds, Extent, Pushdowns, ReadTask
 from lightdata.types.canonical import canonical
+from lightdata.types.plain_array import number_array
 from lightdata.types.schema import Schema
 
 
@@ -19,7 +21,7 @@ class BatchTask:
 
     batch: pa.RecordBatch
 
-    def read(self) -> Iterator[pa.RecordBatch]:
+    def read(self, failures: list[RowError] | None = None) -> Iterator[pa.RecordBatch]:
         """Produce the rows."""
         yield self.batch
 
@@ -52,6 +54,11 @@ class MemorySource:
         """The rows are here."""
         return True
 
+    @property
+    def lets_rows_go(self) -> bool:
+        """None fails."""
+        return False
+
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """Cut the table every ``task_rows`` rows."""
         table = self.table if pushdowns.columns is None else self.table.select(list(pushdowns.columns))
@@ -70,7 +77,7 @@ class MemorySource:
         widths = {name: self.table[name].nbytes / rows for name in self.table.schema.names} if rows else {}
         return Extent(rows=rows, widths=widths)
 
-    def bounds(self, columns: Sequence[str]) -> Bounds:  # noqa: ARG002 - values are looked at when a query runs
+    def bounds(self, columns: Sequence[str]) -> Bounds:
         """Tell the rows."""
         return Bounds(rows=self.table.num_rows)
 
@@ -94,6 +101,11 @@ class RangeSource:
     def rows_are_listed(self) -> bool:
         """Any share of the rows can be named."""
         return True
+
+    @property
+    def lets_rows_go(self) -> bool:
+        """None fails."""
+        return False
 
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """Cut the range every ``task_rows`` rows."""
@@ -126,9 +138,9 @@ class RangeTask:
     stop: int
     column: str
 
-    def read(self) -> Iterator[pa.RecordBatch]:
+    def read(self, failures: list[RowError] | None = None) -> Iterator[pa.RecordBatch]:
         """Produce the integers."""
-        yield pa.RecordBatch.from_arrays([pa.array(np.arange(self.start, self.stop))], names=[self.column])
+        yield pa.RecordBatch.from_arrays([number_array(np.arange(self.start, self.stop))], names=[self.column])
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:
@@ -137,5 +149,5 @@ def one_batch(table: pa.Table) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
     if not batches:
-        return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in table.schema.types], schema=table.schema)
+        return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in table.schema.types], schema=table.schema)
     return pa.concat_batches(batches)

@@ -2,230 +2,203 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import dataset
 
-from lightdata.errors import DecodeError, LightdataError, SchemaError
-from lightdata.io.files import FileSystem, Paths, are_local, as_paths, describe_paths, list_files
-from lightdata.io.location import locate, read_error, regular_size
+from lightdata.errors import ColumnNotFoundError, DecodeError, LightdataError, SchemaError
+from lightdata.expr.expression import Expression
+from lightdata.io.arrow_predicate import to_arrow
+from lightdata.io.file_format import FileFormat, Part, Request
+from lightdata.io.foreign_columns import ForeignColumn, bytes_of_images, encoded_bytes, foreign_column
+from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.io.parquet_statistics import bounds_of, footer_widths
-from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
+from lightdata.io.source import Bounds, Extent
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
-from lightdata.types.schema import Schema
+from lightdata.types.schema import Schema, describe
 
-EXTENSIONS = ("parquet",)
+_MOST_RATIO = 1000
+"""Times its size in the file that a row group may expand to, once it is large."""
+
+_SMALL_BYTES = 256 << 20
+"""Row groups that expand to no more may do so from any size."""
 
 _FOOTERS_TO_ESTIMATE = 1000
 """Files whose footers are read to explain a query."""
 
-_RAY_TENSORS = ("ray.data.arrow_tensor", "ray.data.arrow_tensor_v2")
-"""Extension names under which Ray Data writes tensors of one shape, as lists."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParquetSource:
-    """The rows of Parquet files that have the same columns; made by :meth:`open`."""
+class ParquetFormat(FileFormat):
+    """Parquet files that have the same columns; a part is a row group."""
 
-    paths: Paths
-    """Files, folders or patterns."""
+    image_columns: tuple[str, ...] | None = None
+    """Columns of encoded images; ``None`` for those that the files' own metadata call so."""
 
-    stored: Schema | None
-    """The columns of the first file; ``None`` if there is no file."""
+    stored: Schema | None = None
+    """The columns of the first file."""
 
-    filesystem: FileSystem = field(default=None, hash=False)
-    """The filesystem of the paths, where they do not say it."""
+    encoded_images: tuple[str, ...] = ()
+    """Of these, those of encoded images: bytes here."""
 
-    ignore_missing_paths: bool = False
-    """Go on where a path does not exist, or nothing is found."""
+    @property
+    def name(self) -> str:
+        """As the format is called."""
+        return "parquet"
 
-    include_paths: bool = False
-    """Add the column ``path``."""
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The usual ending."""
+        return ("parquet",)
 
-    @classmethod
-    def open(
-        cls,
-        paths: Paths,
-        *,
-        filesystem: FileSystem = None,
-        ignore_missing_paths: bool = False,
-        include_paths: bool = False,
-    ) -> Self:
-        """Make the source; reads the footer of the first file.
+    @property
+    def schema(self) -> Schema | None:
+        """The columns of the files."""
+        return self.stored
+
+    def learned(self, path: str, filesystem: FileSystem) -> Self:
+        """Read the footer of a file.
 
         Raises
         ------
         SchemaError
-            If a column of the first file cannot be held.
+            If a column cannot be held.
         """
-        names = as_paths(paths)
-        files = list_files(
-            names, extensions=EXTENSIONS, filesystem=filesystem, ignore_missing_paths=ignore_missing_paths
-        )
-        stored = next((_footer(file, filesystem).schema for file in files), None)
-        if include_paths and stored is not None and "path" in stored:
-            raise SchemaError("the files have a column named 'path'; include_paths would hide it")
-        return cls(
-            paths=names,
-            stored=stored,
-            filesystem=filesystem,
-            ignore_missing_paths=ignore_missing_paths,
-            include_paths=include_paths,
-        )
+        footer = _footer(path, filesystem)
+        images = self._images(footer, path)
+        return replace(self, stored=_with_bytes(footer.schema, images), encoded_images=images)
 
-    @property
-    def schema(self) -> Schema | None:
-        """The columns of the files, and ``path`` if it was asked for; ``None`` if there is no file."""
-        if self.stored is None or not self.include_paths:
-            return self.stored
-        return Schema({**self.stored, "path": pa.large_string()})
-
-    @property
-    def rows_are_listed(self) -> bool:
-        """The rows are in files."""
-        return False
-
-    def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
-        """Give one task for each row group, in batches of ``task_rows`` rows, until there are rows enough."""
-        schema = self.schema
-        columns = pushdowns.columns if pushdowns.columns is not None or schema is None else tuple(schema)
-        left = pushdowns.n_rows
-        for path, group, rows in self._row_groups():
-            if left is not None and left <= 0:
-                return
-            left = None if left is None else left - rows
-            if rows:
-                yield ParquetTask(
-                    path=path,
-                    row_group=group,
-                    columns=columns or (),
-                    stored=tuple(name for name in columns or () if name in (self.stored or ())),
-                    batch_rows=task_rows,
-                    filesystem=self.filesystem,
+    def _images(self, footer: _Footer, path: str) -> tuple[str, ...]:
+        if self.image_columns is None:
+            return tuple(name for name, column in footer.foreign.items() if column.is_encoded_image)
+        for name in self.image_columns:
+            if name not in footer.schema:
+                raise ColumnNotFoundError.for_step(name, step="image_columns", available=footer.schema)
+            if encoded_bytes(footer.schema_arrow.field(name).type) is None:
+                raise SchemaError(
+                    f"{path}: image_columns has {name!r}, which is {describe(footer.schema[name])}, not bytes"
                 )
+        return self.image_columns
 
-    def count(self, most: int | None = None) -> int:
-        """Add up the rows that the footers say."""
-        total = 0
-        for _, _, rows in self._row_groups():
-            if most is not None and total >= most:
-                break
-            total += rows
-        return total if most is None else min(total, most)
+    def parts(
+        self,
+        path: str,
+        filesystem: FileSystem,
+        *,
+        rows: int,
+        predicate: Expression | None,
+    ) -> Iterator[Part]:
+        """Give the row groups in which there are rows, and for which ``predicate`` may be true."""
+        footer = _footer(path, filesystem)
+        _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
+        groups = range(footer.metadata.num_row_groups)
+        chosen = groups if predicate is None else _groups_for(predicate, path, filesystem, footer)
+        for group in chosen:
+            if count := footer.metadata.row_group(group).num_rows:
+                yield Part(count, group)
 
-    def extent(self) -> Extent:
-        """Tell what the footers say, unless they are too many to read for an estimate."""
-        if not are_local(self.paths, self.filesystem):
-            return Extent()
-        files = list(islice(self._files(), _FOOTERS_TO_ESTIMATE + 1))
-        footers = [_footer(path, self.filesystem) for path in files[:_FOOTERS_TO_ESTIMATE]]
-        rows = sum(footer.metadata.num_rows for footer in footers)
-        widths = footer_widths([footer.metadata for footer in footers])
-        return Extent(rows=rows if len(footers) == len(files) else None, widths=widths)
-
-    def bounds(self, columns: Sequence[str]) -> Bounds | None:
-        """Tell what the footers say of all rows."""
-        if not are_local(self.paths, self.filesystem):
-            return None
-        footers = list(self._footers())
-        wanted = {name: kind for name, kind in (self.stored or {}).items() if name in columns}
-        return Bounds(
-            rows=sum(footer.metadata.num_rows for _, footer in footers),
-            columns=bounds_of([(footer.metadata, footer.schema_arrow) for _, footer in footers], wanted),
-        )
-
-    def __str__(self) -> str:
-        return f"parquet[{describe_paths(self.paths)}]"
-
-    def _files(self) -> Iterator[str]:
-        return list_files(
-            self.paths,
-            extensions=EXTENSIONS,
-            filesystem=self.filesystem,
-            ignore_missing_paths=self.ignore_missing_paths,
-        )
-
-    def _footers(self) -> Iterator[tuple[str, _Footer]]:
-        for path in self._files():
-            footer = _footer(path, self.filesystem)
-            _check_same(footer.schema, self.stored or footer.schema, path)
-            yield path, footer
-
-    def _row_groups(self) -> Iterator[tuple[str, int, int]]:
-        for path, footer in self._footers():
-            for group in range(footer.metadata.num_row_groups):
-                yield path, group, footer.metadata.row_group(group).num_rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParquetTask:
-    """One row group of one file."""
-
-    path: str
-    row_group: int
-    columns: tuple[str, ...]
-    stored: tuple[str, ...]
-    """Those of ``columns`` that are in the file."""
-
-    batch_rows: int
-    filesystem: FileSystem
-
-    def read(self) -> Iterator[pa.RecordBatch]:
-        """Produce the rows.
+    def read(self, path: str, filesystem: FileSystem, part: Part, request: Request) -> Iterator[pa.RecordBatch]:
+        """Produce the rows of a row group.
 
         Raises
         ------
         DecodeError
             If the file is damaged, or a column holds what its type does not allow.
         """
-        with _opened(self.path, self.filesystem) as file:
-            group = file.metadata.row_group(self.row_group)
+        with _opened(path, filesystem) as file:
+            group = file.metadata.row_group(part.key)
+            names = tuple(file.schema_arrow.names) if request.columns is None else request.columns
+            _check_size(group, names, path)
             left = group.num_rows
+            foreign = self._converted(_foreign(file.schema_arrow, path))
             tally("files_opened")
-            tally("bytes_read", _stored_bytes(group, self.stored))
-            # One thread: the workers are many already.
-            batches = file.iter_batches(
-                self.batch_rows, row_groups=[self.row_group], columns=list(self.stored), use_threads=False
-            )
-            for batch in batches:
+            tally("bytes_read", _stored_bytes(group, names))
+            for batch in file.iter_batches(request.batch_rows, row_groups=[part.key], columns=list(names)):
                 left -= batch.num_rows
-                yield self._finished(batch, file.schema_arrow)
+                columns = {name: _checked_column(batch.column(name), name, foreign.get(name), path) for name in names}
+                counted = {"": pa.nulls(batch.num_rows), **columns}
+                yield pa.RecordBatch.from_pydict(counted).select(list(columns))
             if left:
-                raise DecodeError(f"row group {self.row_group} has {-left:+d} rows beyond its footer", uri=self.path)
+                raise DecodeError(f"row group {part.key} has {-left:+d} rows beyond its footer", uri=path)
 
-    def _finished(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-        columns = {"path": pa.repeat(pa.scalar(self.path, pa.large_string()), batch.num_rows)}
-        for name in batch.schema.names:
-            columns[name] = _checked_column(batch.column(name), schema.field(name), self.path)
-        return pa.RecordBatch.from_pydict(columns).select(list(self.columns))
+    def _converted(self, foreign: Mapping[str, ForeignColumn]) -> dict[str, ForeignColumn]:
+        kept = {name: column for name, column in foreign.items() if not column.is_encoded_image}
+        return {**kept, **dict.fromkeys(self.encoded_images, ForeignColumn(bytes_of_images, is_encoded_image=True))}
+
+    def count(self, path: str, filesystem: FileSystem) -> int:
+        """Add up the rows that the footer says."""
+        footer = _footer(path, filesystem)
+        _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
+        return sum(footer.metadata.row_group(group).num_rows for group in range(footer.metadata.num_row_groups))
+
+    def extent(self, files: Sequence[str]) -> Extent:
+        """Tell what the footers say, unless they are too many to read for an estimate."""
+        footers = [_footer(path, None) for path in files[:_FOOTERS_TO_ESTIMATE]]
+        rows = sum(footer.metadata.num_rows for footer in footers)
+        widths = footer_widths([footer.metadata for footer in footers])
+        return Extent(rows=rows if len(footers) == len(files) else None, widths=widths)
+
+    def bounds(self, files: Sequence[str], columns: Sequence[str]) -> Bounds | None:
+        """Tell what the footers say of all rows."""
+        footers = [_footer(path, None) for path in files]
+        for path, footer in zip(files, footers, strict=True):
+            _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
+        wanted = {name: kind for name, kind in (self.stored or {}).items() if name in columns}
+        return Bounds(
+            rows=sum(footer.metadata.num_rows for footer in footers),
+            columns=bounds_of([(footer.metadata, footer.schema_arrow) for footer in footers], wanted),
+        )
+
+
+def _groups_for(predicate: Expression, path: str, filesystem: FileSystem, footer: _Footer) -> list[int]:
+    """Leave out row groups of which statistics say that a predicate is true for no row."""
+    every = list(range(footer.metadata.num_row_groups))
+    asked = to_arrow(predicate.expr, footer.schema)
+    if asked is None:
+        return every
+    location = locate(path, filesystem)
+    opened = pa.OSFile(location.path) if location.remote is None else location.remote.open(location.path, "rb")
+    with opened as stream:
+        fragment = dataset.ParquetFileFormat().make_fragment(stream)
+        try:
+            chosen = fragment.split_by_row_group(asked, schema=footer.schema_arrow)
+        except (pa.ArrowException, ValueError):  # a column and a value that Arrow does not compare
+            return every
+        return [group.id for one in chosen for group in one.row_groups]
+
+
+def _check_size(group: Any, names: tuple[str, ...], path: str) -> None:
+    """Refuse a row group that packs more than a machine holds, before a byte of it is read."""
+    packed = _stored_bytes(group, names)
+    size = sum(leaf.total_uncompressed_size for leaf in _leaves(group, names))
+    if size > max(_SMALL_BYTES, _MOST_RATIO * packed):
+        raise DecodeError(f"{packed} bytes of a row group expand to {size}, more than {_MOST_RATIO} to 1", uri=path)
 
 
 def _stored_bytes(group: Any, names: tuple[str, ...]) -> int:
     """Add up the bytes of some columns of a row group, those of their fields included; each is read whole."""
-    leaves = [group.column(number) for number in range(group.num_columns)]
-    return sum(
-        leaf.total_compressed_size
-        for leaf in leaves
-        if leaf.path_in_schema in names or leaf.path_in_schema.startswith(tuple(f"{name}." for name in names))
-    )
+    return sum(leaf.total_compressed_size for leaf in _leaves(group, names))
 
 
-def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:
+def _leaves(group: Any, names: tuple[str, ...]) -> Iterator[Any]:
+    for leaf in map(group.column, range(group.num_columns)):
+        if leaf.path_in_schema in names or leaf.path_in_schema.startswith(tuple(f"{name}." for name in names)):
+            yield leaf
+
+
+def _checked_column(array: pa.Array, name: str, foreign: ForeignColumn | None, path: str) -> pa.Array:
     try:
         array.validate(full=True)
-        if (tensor := _ray_tensor_type(stored)) is not None:
-            return pa.ExtensionArray.from_storage(tensor, array.cast(tensor.storage_type))
-        column = canonical(pa.RecordBatch.from_arrays([array], names=[stored.name])).column(0)
+        array = array if foreign is None else foreign.convert(array)
+        column = canonical(pa.RecordBatch.from_arrays([array], names=[name])).column(0)
         column.validate(full=True)
     except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
-        raise DecodeError(f"column {stored.name!r}: {error}", uri=path) from error
+        raise DecodeError(f"column {name!r}: {error}", uri=path) from error
     return column
 
 
@@ -237,24 +210,42 @@ class _Footer(NamedTuple):
 
     schema_arrow: pa.Schema
     metadata: Any
+    foreign: Mapping[str, ForeignColumn]
+    """Columns that other libraries mean something by."""
 
 
 def _footer(path: str, filesystem: FileSystem) -> _Footer:
     with _opened(path, filesystem) as file:
-        return _Footer(_canonical_schema(file.schema_arrow, path), file.schema_arrow, file.metadata)
+        foreign = _foreign(file.schema_arrow, path)
+        return _Footer(_canonical_schema(file.schema_arrow, foreign, path), file.schema_arrow, file.metadata, foreign)
 
 
-def _canonical_schema(stored: pa.Schema, path: str) -> Schema:
+def _foreign(stored: pa.Schema, path: str) -> dict[str, ForeignColumn]:
+    try:
+        found = {field.name: foreign_column(field, stored.metadata or {}) for field in stored}
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise DecodeError(f"its schema: {error}", uri=path) from error
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def _canonical_schema(stored: pa.Schema, foreign: Mapping[str, ForeignColumn], path: str) -> Schema:
     types: dict[str, pa.DataType] = {}
     for column in stored:
         if column.name in types:
             raise SchemaError(f"{path} has two columns named {column.name!r}")
         empty = pa.schema([column]).empty_table().column(0).combine_chunks()
+        known = foreign.get(column.name)
         try:
-            types[column.name] = _checked_column(empty, column, path).type
+            types[column.name] = _checked_column(
+                empty, column.name, None if known is None or known.is_encoded_image else known, path
+            ).type
         except DecodeError as error:
             raise SchemaError(f"{path} has a column that cannot be held: {error.message}") from error
     return Schema(types)
+
+
+def _with_bytes(schema: Schema, images: Sequence[str]) -> Schema:
+    return Schema({**schema, **dict.fromkeys(images, pa.large_binary())})
 
 
 def _check_same(schema: Schema, first: Schema, path: str) -> None:
@@ -266,15 +257,6 @@ def _check_same(schema: Schema, first: Schema, path: str) -> None:
             raise SchemaError(f"{path} has a column {name!r}, which the first file has not")
         if kind != first[name]:
             raise SchemaError(f"{path}: column {name!r} is {kind}, in the first file {first[name]}")
-
-
-def _ray_tensor_type(stored: pa.Field) -> pa.DataType | None:
-    """Give the canonical type of a column that Ray Data wrote as tensors of one shape."""
-    metadata = stored.metadata or {}
-    if metadata.get(b"ARROW:extension:name", b"").decode() not in _RAY_TENSORS:
-        return None
-    shape = tuple(int(size) for size in json.loads(metadata.get(b"ARROW:extension:metadata", b"")))
-    return pa.fixed_shape_tensor(stored.type.value_type, shape)
 
 
 @contextmanager

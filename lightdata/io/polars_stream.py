@@ -13,7 +13,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import polars as pl
@@ -22,6 +21,7 @@ import pyarrow as pa
 from lightdata.config import config
 from lightdata.errors import ExecutionError, ExpressionError
 from lightdata.expr.deferred import in_words
+from lightdata.interrupt import interruptible, interrupts_deferred
 from lightdata.io.memory import one_batch
 from lightdata.io.memory_budget import memory_budget
 from lightdata.kernels.rebatch import owned
@@ -39,6 +39,9 @@ Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.Reco
 _END_S = 0.5
 """Seconds that the end of the interpreter waits for Polars to let go of its sources."""
 
+_WAY_BACK_S = 0.05
+"""Seconds that a thread of Polars may take for the way back out of its last pull, on a busy machine."""
+
 
 class _Sources:
     """The sources that Polars has opened and not let go of."""
@@ -46,12 +49,14 @@ class _Sources:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._count = 0
+        self._changed_s = -_WAY_BACK_S
         self.are_over = False
 
     def add(self, change: int) -> None:
         """Count one that is opened, or let go of."""
         with self._turn:
             self._count += change
+            self._changed_s = time.monotonic()
 
     def end(self) -> None:
         """Let every source fail where it is pulled from next, and wait until Polars has let go."""
@@ -60,7 +65,7 @@ class _Sources:
         while self._count and time.monotonic() < deadline:
             let_go()
             time.sleep(0.001)
-        time.sleep(0.002)  # for the way back out of the last pull
+        time.sleep(max(self._changed_s + _WAY_BACK_S - time.monotonic(), 0))
 
 
 _sources = _Sources()
@@ -75,8 +80,8 @@ def let_go() -> None:
 class Upstream:
     """A stream of batches that Polars reads: its error is remembered, and it can be closed from any thread.
 
-    Polars would pass on no more than an error's text. A query that ends early may still be pulling a batch when it is
-    closed: closing waits for that batch.
+    Polars passes an error on as it is, but does not tell a stream's from one of its own. A query that ends early may
+    still be pulling a batch when it is closed: closing waits for that batch.
     """
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
@@ -188,13 +193,14 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> G
     ExpressionError
         In Polars' words; but an error of an upstream is raised as it was.
     """
-    counted = not query.collect_schema()  # a frame forgets its height with its last column
-    query = query.select(pl.len()) if counted else query
+    with interrupts_deferred():
+        counted = not query.collect_schema()  # a frame forgets its height with its last column
+        query = query.select(pl.len()) if counted else query
     batches: Any = None
     with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
         try:
             batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
-            for frame in _interruptible(batches):
+            for frame in interruptible(batches, "lightdata-polars"):
                 if counted:
                     yield rows_without_columns(frame.item())
                 elif frame.height:
@@ -210,26 +216,12 @@ def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> G
             let_go()
 
 
-def _interruptible(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Wait for Polars in a thread: where Polars waits itself, no Ctrl-C reaches the main one."""
-    if threading.get_ident() != threading.main_thread().ident:
-        yield from batches
-        return
-    waiter = ThreadPoolExecutor(1, thread_name_prefix="lightdata-polars")
-    coming = None
-    try:
-        while (frame := (coming := waiter.submit(next, batches, None)).result()) is not None:
-            yield frame
-    finally:
-        waiter.shutdown(wait=coming is None or coming.done())  # one that still waits ends when its sources are closed
-
-
 def rows_without_columns(count: int) -> pa.RecordBatch:
     """Make a batch that has rows and no columns."""
     return pa.RecordBatch.from_arrays([pa.nulls(count)], names=["rows"]).select([])
 
 
 def _quietly(call: Callable[[], _T]) -> _T:
-    with warnings.catch_warnings():
+    with interrupts_deferred(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Polars calls these hooks unstable, which this module exists for
         return call()

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from lightdata.errors import RowError
+from lightdata.expr.deferred import MARK
+from lightdata.expr.expression import Expression
 from lightdata.types.schema import Schema
+
+URI = f"{MARK}uri"
+"""A hidden column that names each row's file, so that errors can; it never leaves its stage."""
+
+OnError = Literal["raise", "null", "skip"]
+"""What becomes of a row that fails: the run ends, the value is null, or the row is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +29,9 @@ class Pushdowns:
 
     n_rows: int | None = None
     """Rows after which nothing more will be asked for."""
+
+    predicate: Expression | None = None
+    """Rows for which this is not true are dropped later on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +72,8 @@ class Bounds:
 class ReadTask(Protocol):
     """A share of a source's rows; picklable, and it opens its files where it is read."""
 
-    def read(self) -> Iterator[pa.RecordBatch]:
-        """Produce the rows of this share, in order, in canonical types."""
+    def read(self, failures: list[RowError] | None = None) -> Iterator[pa.RecordBatch]:
+        """Produce the rows of this share, in order, in canonical types; rows that are let go are added to failures."""
         ...
 
 
@@ -81,6 +93,11 @@ class Source(Protocol):
     @property
     def rows_are_listed(self) -> bool:
         """Whether the calling process holds the rows themselves, so that tasks of any number of rows can be cut."""
+        ...
+
+    @property
+    def lets_rows_go(self) -> bool:
+        """Whether rows may fail and the query go on."""
         ...
 
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:

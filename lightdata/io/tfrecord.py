@@ -16,9 +16,10 @@ import pyarrow as pa
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
-from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, SchemaError
+from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, RowError, SchemaError
 from lightdata.io.files import FileSystem, Paths, as_paths, describe_paths, list_files, read_file
 from lightdata.io.source import Extent, Pushdowns, ReadTask
+from lightdata.types.plain_array import plain_array, repeated
 
 _COMPRESSED = (".gz", ".gzip", ".zlib", ".zz", ".bz2", ".xz", ".zst")
 _LENGTH = struct.Struct("<QI")
@@ -63,6 +64,11 @@ class TFRecordSource:
         """The rows are in files."""
         return False
 
+    @property
+    def lets_rows_go(self) -> bool:
+        """None fails."""
+        return False
+
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
         """Give one task for each file."""
         files = list_files(
@@ -81,7 +87,7 @@ class TFRecordSource:
                 batch_rows=task_rows,
             )
 
-    def count(self, most: int | None = None) -> None:  # noqa: ARG002 - of the seam
+    def count(self, most: int | None = None) -> None:
         """Tell nothing: records are counted by reading them."""
         return
 
@@ -89,7 +95,7 @@ class TFRecordSource:
         """Tell nothing."""
         return Extent()
 
-    def bounds(self, columns: Sequence[str]) -> None:  # noqa: ARG002 - of the seam
+    def bounds(self, columns: Sequence[str]) -> None:
         """Tell nothing."""
         return
 
@@ -107,7 +113,7 @@ class TFRecordTask:
     pushdowns: Pushdowns
     batch_rows: int
 
-    def read(self) -> Iterator[pa.RecordBatch]:
+    def read(self, failures: list[RowError] | None = None) -> Iterator[pa.RecordBatch]:
         """Produce the rows; those before a damaged record come before its error.
 
         Raises
@@ -135,7 +141,7 @@ class TFRecordTask:
             part = rows[start : min(start + self.batch_rows, stop)]
             columns = {name: _column(part, name, kind) for name, kind in types.items()}
             if self.include_paths:
-                columns["path"] = pa.repeat(pa.scalar(self.path, pa.large_string()), len(part))
+                columns["path"] = repeated(self.path, len(part))
             yield self._selected(columns, len(part))
 
     def _selected(self, columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
@@ -218,8 +224,8 @@ def _type(kind: str | None, longest: int) -> pa.DataType:
 def _column(rows: Sequence[Row], name: str, kind: pa.DataType) -> pa.Array:
     values = [row[name][1] if name in row else () for row in rows]
     if pa.types.is_large_list(kind):
-        return pa.array([value or None for value in values], kind)
-    return pa.array([value[0] if value else None for value in values], kind)
+        return plain_array([value or None for value in values], kind)
+    return plain_array([value[0] if value else None for value in values], kind)
 
 
 def _feature(feature: Any) -> tuple[str | None, Sequence[Any]]:

@@ -22,7 +22,7 @@ from lightdata.types.image import (
     iter_images,
 )
 from lightdata.types.image_spec import mode_of
-from lightdata.types.plain_array import plain_array
+from lightdata.types.plain_array import any_array, number_array, plain_array, plain_values
 from lightdata.types.tensor import TensorType, fixed_tensors, is_tensor, tensor_rows, tensors
 
 
@@ -60,7 +60,7 @@ def _column_from(values: Any, column: str) -> pa.Array:
     if hasattr(values, "to_arrow"):  # Polars
         return values.to_arrow()
     if type(values).__module__.partition(".")[0] == "pandas" and str(values.dtype) not in ("object", "category"):
-        return pa.array(values)  # its missing values have no NumPy form
+        return any_array(values)  # its missing values have no NumPy form
     if isinstance(values, str | bytes | dict) or not (hasattr(values, "__array__") or isinstance(values, Iterable)):
         raise SchemaError(f"column {column!r} must have one value for each row; got a single {type(values).__name__}")
     if hasattr(values, "__array__"):
@@ -79,7 +79,7 @@ def _from_ndarray(array: NDArray[Any], column: str) -> pa.Array:
     if array.dtype == object:
         return _from_rows(list(array))
     if array.ndim == 1 or array.dtype.kind not in "biufc":
-        return pa.array(array.tolist() if array.dtype.kind in "US" or array.ndim > 1 else array)
+        return any_array(array.tolist()) if array.dtype.kind in "US" or array.ndim > 1 else number_array(array)
     return tensors(array)
 
 
@@ -93,8 +93,8 @@ def _from_rows(rows: Sequence[Any]) -> pa.Array:
         arrays = [None if row is None else as_ndarray(row) for row in rows]
         if any(array is not None and array.ndim for array in arrays):
             return tensors(arrays)
-        return pa.array([None if array is None else _python_value(array) for array in arrays])
-    return pa.array(rows)
+        return any_array([None if array is None else _python_value(array) for array in arrays])
+    return any_array(rows)
 
 
 def _python_value(array: NDArray[Any]) -> Any:
@@ -220,7 +220,7 @@ def to_numpy(array: pa.Array) -> NDArray[Any]:
         return _stacked(pixel_rows(array))
     if pa.types.is_nested(array.type) or isinstance(array.type, pa.BaseExtensionType):
         return as_objects(array.to_pylist())
-    return np.array(array.to_numpy(zero_copy_only=False))
+    return np.array(plain_values(array))
 
 
 def _stacked(rows: list[NDArray[Any] | None]) -> NDArray[Any]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from lightdata.types.plain_array import number_array
+
 
 def rebatch(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
     """Give batches of exactly ``rows`` rows, the last with what is left.
@@ -47,4 +49,4 @@ def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 def owned(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Copy a batch into memory of its own: one that is kept would hold a worker's slot for good."""
-    return pa.concat_batches([batch]).take(pa.array(np.arange(batch.num_rows))) if batch.num_rows else batch
+    return pa.concat_batches([batch]).take(number_array(np.arange(batch.num_rows))) if batch.num_rows else batch

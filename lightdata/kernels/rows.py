@@ -10,6 +10,7 @@ import pyarrow as pa
 from lightdata.errors import SchemaError
 from lightdata.kernels.columns import column_from, value_at
 from lightdata.types.image import ImageType, iter_images
+from lightdata.types.plain_array import plain_array
 
 _ABSENT = object()
 
@@ -110,5 +111,5 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str, source: pa.RecordBatch
     if source is not None and all(isinstance(row, Row) and row.is_untouched(name) for row in rows):
         numbers = [row._number for row in rows if isinstance(row, Row)]  # noqa: SLF001 - of its own module
         column = source.column(name)
-        return column if numbers == list(range(len(column))) else column.take(pa.array(numbers, pa.int64()))
+        return column if numbers == list(range(len(column))) else column.take(plain_array(numbers, pa.int64()))
     return column_from([row[name] for row in rows], column=name)

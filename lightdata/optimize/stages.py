@@ -20,6 +20,7 @@ from lightdata.optimize.rules.push_down_limit import push_down_limit
 from lightdata.optimize.rules.push_down_projection import push_down_projection
 from lightdata.optimize.rules.share_common_plans import share_common_plans
 from lightdata.optimize.rules.simplify_chains import simplify_chains
+from lightdata.optimize.rules.skip_by_metadata import skip_by_metadata
 from lightdata.plan.node import Plan
 from lightdata.plan.verify import verify
 
@@ -49,7 +50,7 @@ STAGES = (
         "columns again", (push_down_projection, narrow_shared_rows, fuse_chains, merge_with_columns, simplify_chains)
     ),
     # What is read of a file is decided last: no step will ask for another part of it.
-    Stage("files", (header_only_attributes,)),
+    Stage("files", (header_only_attributes, skip_by_metadata)),
     # Answers at the end: only now do aggregates stand right above the sources whose metadata may know them.
     Stage("answers", (answer_from_metadata,)),
 )

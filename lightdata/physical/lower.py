@@ -104,7 +104,8 @@ class _Lowering:
         builder.members.append(scan)
         schema = scan.source.schema
         builder.most_rows = rows_for(work_of(schema))
-        builder.fragment = None if schema is None else scan
+        # Rows that are let go are told of by the stage that reads them.
+        builder.fragment = None if schema is None or scan.source.lets_rows_go else scan
         return builder
 
     def _confluence(self, start: ConcatStreams | ZipStreams | SharedRows, plan: Plan) -> Builder:

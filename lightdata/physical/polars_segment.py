@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import ExpressionError
 from lightdata.expr.deferred import in_words
+from lightdata.interrupt import interrupts_deferred
 from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.io.memory import MemorySource
 from lightdata.io.polars_stream import Upstream, collect_stream, scan_opened, scan_stream
 from lightdata.io.source import Pushdowns, Source
-from lightdata.physical.stage import Pipeline
+from lightdata.physical.stage import Pipeline, without_hidden
 from lightdata.plan.node import Plan, Scan
 from lightdata.plan.polars_query import apply_step
 from lightdata.plan.words import describe_step
@@ -75,7 +76,8 @@ class _Frames:
                 return _scan(source, pushdowns)
         frames = [self.of(step) for step in plan.inputs]
         known = [frame for frame in frames if frame is not None]
-        return apply_step(plan, known) if len(known) == len(frames) else None
+        with interrupts_deferred():  # Polars asks frames for their schema, and loses an interrupt that comes meanwhile
+            return apply_step(plan, known) if len(known) == len(frames) else None
 
     def _stream(self, batches: Iterator[pa.RecordBatch], schema: Schema | None) -> pl.LazyFrame | None:
         upstream = Upstream(batches)
@@ -103,8 +105,8 @@ def _scan(source: Source, pushdowns: Pushdowns) -> pl.LazyFrame:
     def opened(columns: list[str] | None, _: pl.Expr | None, n_rows: int | None) -> Iterator[pa.RecordBatch]:
         wanted = schema.names if columns is None else [name for name in schema if name in columns]
         rows = [n for n in (n_rows, pushdowns.n_rows) if n is not None]
-        asked = Pushdowns(columns=tuple(wanted or schema.names[:1]), n_rows=min(rows, default=None))
+        asked = replace(pushdowns, columns=tuple(wanted or schema.names[:1]), n_rows=min(rows, default=None))
         for task in source.tasks(asked, task_rows=SCAN_ROWS):
-            yield from task.read()
+            yield from map(without_hidden, task.read())
 
     return scan_opened(opened, schema)

@@ -9,12 +9,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from lightdata.errors import RowError
-from lightdata.expr.deferred import MARK
-from lightdata.io.source import Pushdowns, ReadTask, Source
+from lightdata.io.source import URI, Pushdowns, ReadTask, Source
 from lightdata.kernels.tally import Tally, tallied
-
-URI = f"{MARK}uri"
-"""A hidden column that names each row's file, so that errors can; it never leaves its stage."""
 
 
 @dataclass(slots=True)
@@ -60,7 +56,7 @@ class WorkStage:
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
         """Read a task and pass it through all operators."""
         context.tally.tasks += 1
-        batches = task.read()
+        batches = task.read(context.failures)
         for operator in self.operators:
             batches = operator.run(batches, context)
         for batch in tallied(batches, context.tally):

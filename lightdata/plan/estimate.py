@@ -117,7 +117,8 @@ def estimates(plan: Plan, extent_of: ExtentOf = planned_extent) -> dict[int, Est
 
 
 def _scanned(scan: Scan, extent: Extent) -> Estimate:
-    known = Estimate(rows=extent.rows, is_exact=extent.is_exact, widths=extent.widths, file_bytes=extent.file_bytes)
+    is_exact = extent.is_exact and scan.pushdowns.predicate is None
+    known = Estimate(rows=extent.rows, is_exact=is_exact, widths=extent.widths, file_bytes=extent.file_bytes)
     # A source that is told to stop is counted as if it did so at once; where it does not, a limit follows.
     n_rows = scan.pushdowns.n_rows
     return known if n_rows is None else _at_most(n_rows, known)

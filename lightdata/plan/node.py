@@ -10,12 +10,9 @@ from typing import Any, Literal, Self
 from lightdata.expr.expression import Expression
 from lightdata.inference.model import Model
 from lightdata.io.sink import Sink
-from lightdata.io.source import Pushdowns, Source
+from lightdata.io.source import OnError, Pushdowns, Source
 from lightdata.plan.function import UserFunction
 from lightdata.types.schema import Schema
-
-OnError = Literal["raise", "null", "skip"]
-"""What becomes of a row that fails: the run ends, the value is null, or the row is dropped."""
 
 BatchFormat = Literal["numpy", "pandas", "pyarrow", "polars"]
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from lightdata.errors import SchemaError
 from lightdata.expr.deferred import Chain, in_words, is_deferred
 from lightdata.expr.expression import Expression, result_schema
+from lightdata.interrupt import interrupts_deferred
 from lightdata.io.sink import StagedFile
 from lightdata.plan.node import (
     DecodeImages,
@@ -157,7 +158,8 @@ def relational_schema(plan: Plan, before: Sequence[Schema]) -> Schema:
         for schema, chains in zip(before, chains_of(plan), strict=True)
     ]
     try:
-        found = apply_step(plan, frames).collect_schema()
+        with interrupts_deferred():  # Polars asks extension types in Python
+            found = apply_step(plan, frames).collect_schema()
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise SchemaError(f"{step_name(plan)}: {in_words(str(error)).splitlines()[0]}") from error
     return Schema.from_polars({name: dtype for name, dtype in found.items() if not is_deferred(name)})

@@ -139,7 +139,9 @@ def _pairs(left: Sequence[Expression], right: Sequence[Expression]) -> str:
 def _describe_scan(plan: Scan) -> str:
     columns, n_rows = plan.pushdowns.columns, plan.pushdowns.n_rows
     only = "" if columns is None else f", only {', '.join(columns) or 'row counts'}"
-    return f"scan {plan.source}{only}{'' if n_rows is None else f', first {n_rows} rows'}"
+    first = "" if n_rows is None else f", first {n_rows} rows"
+    where = plan.pushdowns.predicate
+    return f"scan {plan.source}{only}{first}{'' if where is None else f', parts that may have {where}'}"
 
 
 def _describe_reading(plan: ReadFiles | DecodeImages) -> str:

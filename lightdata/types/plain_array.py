@@ -1,7 +1,8 @@
 """Arrays of numbers, text, booleans and bytes, without pandas.
 
-``pa.array`` gives the same, but on its first use it imports pandas wherever that is installed: a second, in the calling
-process and in every worker, before the first image is read.
+``pa.array`` and ``to_numpy`` give the same, but on their first use they import pandas wherever that is installed: half
+a second, in the calling process and in every worker, before the first image is read; and pyarrow loses a Ctrl-C that
+comes meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
+
+from lightdata.interrupt import interrupts_deferred
 
 _POLARS: dict[pa.DataType, Any] = {
     pa.bool_(): pl.Boolean,
@@ -34,7 +38,67 @@ def plain_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         return _binary(values)
     if kind in _POLARS:
         return pl.Series(values, dtype=_POLARS[kind]).to_arrow()
-    return pa.array(values, kind)
+    return any_array(values, kind)
+
+
+def any_array(values: Any, kind: pa.DataType | None = None) -> pa.Array:
+    """Build an array of whatever Arrow can hold, of the type that Arrow finds or of ``kind``.
+
+    >>> any_array([{"a": 1}]).type
+    StructType(struct<a: int64>)
+
+    Raises
+    ------
+    ArrowException
+        As Arrow does.
+    """
+    with interrupts_deferred():
+        return pa.array(values, kind)
+
+
+def number_array(values: NDArray[Any]) -> pa.Array:
+    """Wrap one axis of an array; numbers of native byte order that lie side by side are not copied.
+
+    >>> number_array(np.arange(3)).to_pylist()
+    [0, 1, 2]
+    """
+    if values.dtype.kind == "b":
+        bits = np.packbits(values, bitorder="little")
+        return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+    if values.dtype.kind not in "iuf":
+        return any_array(values)
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
+def plain_values(array: pa.Array) -> NDArray[Any]:
+    """Give a column as an array, as ``to_numpy`` does; numbers without nulls are a view that cannot be written to.
+
+    >>> plain_values(pa.array([1, None]))
+    array([ 1., nan])
+    """
+    kind = array.type
+    is_plain = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if not is_plain or array.null_count:
+        with interrupts_deferred():
+            return array.to_numpy(zero_copy_only=False)
+    dtype = np.dtype(kind.to_pandas_dtype())
+    if not len(array):
+        return np.empty(0, dtype)
+    values = array.buffers()[1]
+    if dtype.kind == "b":
+        bits = np.frombuffer(values, np.uint8)
+        return np.unpackbits(bits, count=array.offset + len(array), bitorder="little")[array.offset :].view(bool)
+    return np.frombuffer(values, dtype, count=len(array), offset=array.offset * dtype.itemsize)
+
+
+def repeated(text: str, count: int) -> pa.Array:
+    """Give a column of one text.
+
+    >>> repeated("a", 2).to_pylist()
+    ['a', 'a']
+    """
+    return pl.repeat(text, count, dtype=pl.String, eager=True).to_arrow()
 
 
 def _binary(values: Sequence[bytes | memoryview | None]) -> pa.Array:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lightdata.errors import SchemaError
 from lightdata.types.image import binary_from_ndarray, binary_values, binary_view
-from lightdata.types.plain_array import plain_array
+from lightdata.types.plain_array import number_array, plain_array, plain_values
 
 NAME = "lightdata.tensor"
 
@@ -106,7 +106,7 @@ def fixed_tensors(rows: NDArray[Any]) -> pa.Array:
     rows = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("="))
     kind = fixed_tensor_type(rows.dtype, rows.shape[1:])
     size = int(np.prod(rows.shape[1:]))
-    return pa.ExtensionArray.from_storage(kind, pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), size))
+    return pa.ExtensionArray.from_storage(kind, pa.FixedSizeListArray.from_arrays(number_array(rows.reshape(-1)), size))
 
 
 def tensors(rows: Sequence[NDArray[Any] | None] | NDArray[Any], dtype: np.dtype[Any] | None = None) -> TensorArray:
@@ -122,7 +122,7 @@ def tensors(rows: Sequence[NDArray[Any] | None] | NDArray[Any], dtype: np.dtype[
     payloads = [None if row is None else np.ascontiguousarray(row, dtype=found).tobytes() for row in arrays]
     shapes = [None if row is None else row.shape for row in arrays]
     storage = pa.StructArray.from_arrays(
-        [plain_array(payloads, pa.large_binary()), pa.array(shapes, pa.large_list(pa.int32()))],
+        [plain_array(payloads, pa.large_binary()), plain_array(shapes, pa.large_list(pa.int32()))],
         fields=list(STORAGE),
         mask=plain_array([row is None for row in arrays], pa.bool_()),
     )
@@ -131,8 +131,10 @@ def tensors(rows: Sequence[NDArray[Any] | None] | NDArray[Any], dtype: np.dtype[
 
 def _equal_tensors(rows: NDArray[Any]) -> TensorArray:
     ndim = rows.ndim - 1
-    offsets = pa.array(np.arange(len(rows) + 1, dtype=np.int64) * ndim)
-    shapes = pa.LargeListArray.from_arrays(offsets, pa.array(np.tile(np.array(rows.shape[1:], np.int32), len(rows))))
+    offsets = number_array(np.arange(len(rows) + 1, dtype=np.int64) * ndim)
+    shapes = pa.LargeListArray.from_arrays(
+        offsets, number_array(np.tile(np.array(rows.shape[1:], np.int32), len(rows)))
+    )
     storage = pa.StructArray.from_arrays([binary_from_ndarray(rows), shapes], fields=list(STORAGE))
     return pa.ExtensionArray.from_storage(TensorType(rows.dtype), storage)
 
@@ -154,7 +156,7 @@ def tensor_rows(array: pa.Array) -> list[NDArray[Any] | None]:
 def _with_any_value_for_null(storage: pa.Array) -> NDArray[Any]:
     size = storage.type.list_size
     values = storage.values.slice(storage.offset * size, len(storage) * size)
-    return (values.fill_null(0) if values.null_count else values).to_numpy()
+    return plain_values(values.fill_null(0) if values.null_count else values)
 
 
 def is_tensor(dtype: pa.DataType) -> bool:

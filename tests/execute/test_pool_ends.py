@@ -14,9 +14,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds proces
 PRELUDE = """
 import os, sys, time
 import numpy as np
-import pyarrow as pa
 import lightdata as ld
-pa.array(np.arange(2))  # the first one imports pandas, and pyarrow loses an interrupt that comes meanwhile
 ld.config(workers=2)
 rows = lambda n: ld.from_numpy({"id": np.arange(n), "x": np.zeros((n, 2, 2), np.float32)})
 def say(*words):

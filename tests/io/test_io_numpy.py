@@ -13,8 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightdata.errors import ArgumentError, DecodeError, LightdataError, ReadError, SchemaError
-from lightdata.io.numpy import NumpySource, read_header
+from lightdata.io.numpy import NumpyFormat, read_header
 from lightdata.io.source import Pushdowns, Source
+from lightdata.read.options import rows_of
+
+
+def rows_in(file_format, paths, **options):
+    """Describe the rows of files as a reader does."""
+    return rows_of(paths, file_format, options, "the test")
 
 
 def batches(source, task_rows=3, **pushdowns):
@@ -34,7 +40,7 @@ def test_rows_are_those_that_numpy_loads(tmp_path, dtype, shape, order):
     """Every number type, byte order and memory order gives NumPy's own values and the schema told before."""
     array = np.asarray(np.random.default_rng(0).integers(0, 99, shape), dtype=dtype, order=order)
     np.save(tmp_path / "a.npy", array)
-    source = NumpySource.open(tmp_path)
+    source = rows_in(NumpyFormat(), tmp_path)
     found = batches(source)
     assert [batch.num_rows for batch in found] == [3, 3, 1]
     assert all(batch.schema == source.schema.to_arrow() for batch in found)
@@ -46,7 +52,7 @@ def test_rows_are_those_that_numpy_loads(tmp_path, dtype, shape, order):
 def test_booleans_in_one_dimension_are_a_plain_column(tmp_path):
     """A vector of booleans is a boolean column."""
     np.save(tmp_path / "a.npy", np.array([True, False]))
-    assert pa.Table.from_batches(batches(NumpySource.open(tmp_path))).to_pydict() == {"data": [True, False]}
+    assert pa.Table.from_batches(batches(rows_in(NumpyFormat(), tmp_path))).to_pydict() == {"data": [True, False]}
 
 
 def test_rows_keep_the_order_of_files_and_stop_at_n_rows(tmp_path):
@@ -54,7 +60,7 @@ def test_rows_keep_the_order_of_files_and_stop_at_n_rows(tmp_path):
     for i in range(3):
         np.save(tmp_path / f"{i}.npy", np.arange(4) + 10 * i)
     (tmp_path / "notes.txt").touch()
-    source = NumpySource.open(tmp_path, include_paths=True)
+    source = rows_in(NumpyFormat(), tmp_path, include_paths=True)
     assert values(source).tolist() == [0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23]
     assert values(source, n_rows=5).tolist() == [0, 1, 2, 3, 10]
     assert batches(source, n_rows=0) == []
@@ -68,18 +74,18 @@ def test_rows_keep_the_order_of_files_and_stop_at_n_rows(tmp_path):
 def test_an_array_without_rows_gives_none(tmp_path):
     """A file of zero rows has a schema and no tasks."""
     np.save(tmp_path / "a.npy", np.zeros((0, 2), np.float32))
-    source = NumpySource.open(tmp_path)
+    source = rows_in(NumpyFormat(), tmp_path)
     assert batches(source) == []
     assert source.count() == 0
 
 
 def test_no_file_at_all_may_be_allowed(tmp_path):
     """Where nothing is found and that is allowed, the schema stays unknown."""
-    source = NumpySource.open(tmp_path, ignore_missing_paths=True)
+    source = rows_in(NumpyFormat(), tmp_path, ignore_missing_paths=True)
     assert source.schema is None
     assert batches(source) == []
     with pytest.raises(ReadError):
-        NumpySource.open(tmp_path)
+        rows_in(NumpyFormat(), tmp_path)
 
 
 @pytest.mark.parametrize("other", [np.zeros((2, 3), np.float64), np.zeros((2, 4), np.float32), np.zeros(2)])
@@ -88,7 +94,7 @@ def test_a_file_that_differs_from_the_first_is_named(tmp_path, other):
     np.save(tmp_path / "a.npy", np.zeros((2, 3), np.float32))
     np.save(tmp_path / "b.npy", other)
     with pytest.raises(SchemaError, match=r"b\.npy holds rows of .*; the first file holds rows of float32 \(3,\)"):
-        batches(NumpySource.open(tmp_path))
+        batches(rows_in(NumpyFormat(), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -98,30 +104,31 @@ def test_a_file_that_differs_from_the_first_is_named(tmp_path, other):
         np.zeros(2, dtype=[("a", "i4"), ("b", object)]),
         np.zeros(2, dtype=[("a", "i4", (2,))]),
         np.zeros(2, dtype="c8"),
-        np.array(["a"]),
+        np.array([["a"]]),
         np.array("2020", dtype="M8[D]"),
+        np.array(["2020"], dtype="M8[25s]"),
         np.zeros(2, np.longdouble),
-        np.array(1.0),
         np.zeros((2, 0)),
         np.zeros((2, 2), bool),
     ],
 )
 def test_what_is_not_rows_of_numbers_is_refused_unloaded(tmp_path, array):
-    """Objects, structures, text, complex numbers and scalars are argument errors with the file's name."""
+    """Objects, structures, complex numbers and what else no column holds are argument errors with the file's name."""
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     with pytest.raises(ArgumentError, match=r"a\.npy holds"):
-        NumpySource.open(tmp_path)
+        rows_in(NumpyFormat(), tmp_path)
 
 
-def test_archives_are_refused_by_name(tmp_path):
-    """An .npz archive is refused, whatever its name."""
+def test_an_archive_named_as_an_array_is_refused(tmp_path):
+    """An .npz archive under another name says how to have it read, and one of nothing is damaged."""
     np.savez(tmp_path / "a.npz", x=np.zeros(2))
     (tmp_path / "a.npz").rename(tmp_path / "b.npy")
     with zipfile.ZipFile(tmp_path / "c.npz", "w"):
         pass
-    for name in ("b.npy", "c.npz"):
-        with pytest.raises(ArgumentError, match=r"is an \.npz archive"):
-            NumpySource.open(tmp_path / name)
+    with pytest.raises(ArgumentError, match=r"b\.npy is an archive of arrays; name it \.npz"):
+        rows_in(NumpyFormat(), tmp_path / "b.npy")
+    with pytest.raises(DecodeError, match=r"c\.npz: the archive is empty"):
+        rows_in(NumpyFormat(), tmp_path / "c.npz")
 
 
 def with_header(text, version=(1, 0)):
@@ -148,7 +155,7 @@ def test_damaged_headers_are_decode_errors(tmp_path, content):
     """A header that lies about the shape, is too long, or is not one, names the file."""
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(DecodeError, match=r"a\.npy"):
-        NumpySource.open(tmp_path)
+        rows_in(NumpyFormat(), tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore")  # NumPy warns of headers that Python 2 could have written
@@ -161,24 +168,25 @@ def test_any_changed_header_gives_rows_or_an_error_of_ours(tmp_path_factory, at,
     content[at] = byte
     path.write_bytes(content)
     with contextlib.suppress(LightdataError):
-        batches(NumpySource.open(path))
+        batches(rows_in(NumpyFormat(), path))
 
 
 def test_a_file_that_changes_after_the_listing_is_refused(tmp_path):
     """A task whose file holds another array than the plan was made for raises."""
     np.save(tmp_path / "a.npy", np.zeros(5))
-    tasks = list(NumpySource.open(tmp_path).tasks(Pushdowns(), task_rows=9))
+    tasks = list(rows_in(NumpyFormat(), tmp_path).tasks(Pushdowns(), task_rows=9))
     np.save(tmp_path / "a.npy", np.zeros(3))
     with pytest.raises(DecodeError, match="changed"):
         list(tasks[0].read())
 
 
-def test_remote_files_are_read_from_memory():
-    """A URL gives the same rows, one task for each file."""
+@pytest.mark.parametrize(("order", "rows"), [("C", [3, 2]), ("F", [5])])
+def test_remote_files_are_read_by_ranges(order, rows):
+    """Rows of a URL are fetched alone, task by task; where they do not lie together the file is one task."""
     stream = io.BytesIO()
-    np.save(stream, np.arange(10).reshape(5, 2))
+    np.save(stream, np.asarray(np.arange(10).reshape(5, 2), order=order))
     fsspec.filesystem("memory").pipe("/npy/a.npy", stream.getvalue())
-    source = NumpySource.open("memory://npy/")
-    assert [batch.num_rows for batch in batches(source)] == [5]
+    source = rows_in(NumpyFormat(), "memory://npy/")
+    assert [batch.num_rows for batch in batches(source, task_rows=3)] == rows
     np.testing.assert_array_equal(values(source), np.arange(10).reshape(5, 2))
     assert read_header("memory://npy/a.npy").shape == (5, 2)

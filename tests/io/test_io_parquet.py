@@ -9,15 +9,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from lightdata.errors import DecodeError, LightdataError, ReadError, SchemaError
-from lightdata.io.parquet import ParquetSource
+from lightdata.io.parquet import ParquetFormat
 from lightdata.io.source import Pushdowns, Source
+from lightdata.physical.stage import without_hidden
+from lightdata.read.options import rows_of
 from lightdata.types.image import ImageType, fixed_images
 from lightdata.types.tensor import TensorType, fixed_tensors, tensors
 
 
+def rows_in(file_format, paths, **options):
+    """Describe the rows of files as a reader does."""
+    return rows_of(paths, file_format, options, "the test")
+
+
 def batches(source, task_rows=100, **pushdowns):
     tasks = pickle.loads(pickle.dumps(list(source.tasks(Pushdowns(**pushdowns), task_rows=task_rows))))  # noqa: S301 - made just now
-    return [batch for task in tasks for batch in task.read()]
+    return [without_hidden(batch) for task in tasks for batch in task.read()]
 
 
 def table(source, **options):
@@ -40,7 +47,7 @@ def test_rows_come_back_in_canonical_types(tmp_path):
         }
     )
     pq.write_table(stored, tmp_path / "a.parquet")
-    source = ParquetSource.open(tmp_path)
+    source = rows_in(ParquetFormat(), tmp_path)
     found = table(source)
     assert isinstance(source, Source)
     assert found.schema == source.schema.to_arrow()
@@ -60,7 +67,7 @@ def test_images_and_tensors_come_back_as_such(tmp_path):
         }
     )
     pq.write_table(stored, tmp_path / "a.parquet")
-    (batch,) = batches(ParquetSource.open(tmp_path))
+    (batch,) = batches(rows_in(ParquetFormat(), tmp_path))
     assert [type(kind) for kind in batch.schema.types] == [ImageType, pa.FixedShapeTensorType, TensorType]
     np.testing.assert_array_equal(batch["image"].to_numpy_ndarray(), pixels)
     np.testing.assert_array_equal(batch["fixed"].to_numpy_ndarray(), pixels)
@@ -75,7 +82,7 @@ def test_tensors_of_ray_are_tensors(tmp_path, name, storage):
     column = pa.array([[1, 2, 3, 4], None, [5, 6, 7, 8]], storage(pa.uint8()))
     schema = pa.schema([pa.field("image", column.type, metadata=metadata)])
     pq.write_table(pa.table([column], schema=schema), tmp_path / "a.parquet")
-    source = ParquetSource.open(tmp_path)
+    source = rows_in(ParquetFormat(), tmp_path)
     assert source.schema == {"image": pa.fixed_shape_tensor(pa.uint8(), (2, 2))}
     assert table(source)["image"].combine_chunks().storage.to_pylist() == column.to_pylist()
 
@@ -86,7 +93,7 @@ def test_tensors_of_ray_of_the_wrong_size_are_refused(tmp_path):
     schema = pa.schema([pa.field("image", pa.list_(pa.uint8()), metadata=metadata)])
     pq.write_table(pa.table([pa.array([[1, 2, 3]], pa.list_(pa.uint8()))], schema=schema), tmp_path / "a.parquet")
     with pytest.raises(DecodeError, match="column 'image'"):
-        batches(ParquetSource.open(tmp_path))
+        batches(rows_in(ParquetFormat(), tmp_path))
 
 
 @pytest.fixture
@@ -100,7 +107,7 @@ def three(tmp_path):
 
 def test_each_row_group_is_a_task(three):
     """Tasks follow files and row groups in order, and batches hold at most the rows asked for."""
-    source = ParquetSource.open(three)
+    source = rows_in(ParquetFormat(), three)
     assert len(list(source.tasks(Pushdowns(), task_rows=100))) == 9
     assert [batch.num_rows for batch in batches(source, task_rows=3)][:4] == [3, 1, 3, 1]
     assert table(source)["x"].to_pylist() == list(range(30))
@@ -111,18 +118,18 @@ def test_each_row_group_is_a_task(three):
 @pytest.mark.parametrize(("n_rows", "tasks"), [(0, 0), (1, 1), (4, 1), (5, 2), (11, 4), (99, 9)])
 def test_tasks_end_where_footers_say_rows_enough(three, n_rows, tasks):
     """No task is given beyond the rows that will be asked for."""
-    assert len(list(ParquetSource.open(three).tasks(Pushdowns(n_rows=n_rows), task_rows=9))) == tasks
+    assert len(list(rows_in(ParquetFormat(), three).tasks(Pushdowns(n_rows=n_rows), task_rows=9))) == tasks
 
 
 def test_paths_are_a_column_if_asked_for(three):
     """The path of each row can be added, and read alone; no column at all still counts rows."""
-    source = ParquetSource.open(f"{three}/[01].parquet", include_paths=True)
+    source = rows_in(ParquetFormat(), f"{three}/[01].parquet", include_paths=True)
     assert source.schema.names == ["x", "path"]
     assert table(source, columns=("path",))["path"].to_pylist()[9:11] == [f"{three}/{i}.parquet" for i in (0, 1)]
     assert sum(batch.num_rows for batch in batches(source, columns=())) == 20
     pq.write_table(pa.table({"path": [1]}), three / "p.parquet")
     with pytest.raises(SchemaError, match="named 'path'"):
-        ParquetSource.open(three / "p.parquet", include_paths=True)
+        rows_in(ParquetFormat(), three / "p.parquet", include_paths=True)
 
 
 @pytest.mark.parametrize(
@@ -137,29 +144,29 @@ def test_a_file_with_other_columns_is_named(three, other, message):
     """Missing, additional and differently typed columns are schema errors with file and column."""
     pq.write_table(pa.table(other), three / "9.parquet")
     with pytest.raises(SchemaError, match=rf"9\.parquet.*{message}"):
-        batches(ParquetSource.open(three))
+        batches(rows_in(ParquetFormat(), three))
 
 
 def test_the_order_of_columns_is_that_of_the_first_file(tmp_path):
     """A file with the same columns in another order is read by name."""
     pq.write_table(pa.table({"x": [1], "y": ["a"]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"y": ["b"], "x": [2]}), tmp_path / "b.parquet")
-    assert table(ParquetSource.open(tmp_path)).to_pydict() == {"x": [1, 2], "y": ["a", "b"]}
+    assert table(rows_in(ParquetFormat(), tmp_path)).to_pydict() == {"x": [1, 2], "y": ["a", "b"]}
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
     """A string column with other bytes in it is an error with file and column."""
     wrong = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")])
     pq.write_table(pa.table({"s": wrong}), tmp_path / "a.parquet")
-    with pytest.raises(DecodeError, match=r"a\.parquet: column 's'"):
-        batches(ParquetSource.open(tmp_path))
+    with pytest.raises(DecodeError, match=r"a\.parquet: read parquet: column 's'"):
+        batches(rows_in(ParquetFormat(), tmp_path))
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
     """Columns that cannot be told apart are a schema error."""
     pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["x", "x"]), tmp_path / "a.parquet")
     with pytest.raises(SchemaError, match="two columns named 'x'"):
-        ParquetSource.open(tmp_path)
+        rows_in(ParquetFormat(), tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(50) + b"PAR1", b"not parquet at all"])
@@ -167,9 +174,9 @@ def test_files_that_are_not_parquet_are_named(tmp_path, content):
     """Other bytes are a decode error with the file's name; a missing file is a read error."""
     (tmp_path / "a.parquet").write_bytes(content)
     with pytest.raises(DecodeError, match=r"a\.parquet"):
-        ParquetSource.open(tmp_path)
+        rows_in(ParquetFormat(), tmp_path)
     with pytest.raises(ReadError):
-        ParquetSource.open(tmp_path / "b.parquet")
+        rows_in(ParquetFormat(), tmp_path / "b.parquet")
 
 
 def test_changed_bytes_give_rows_or_an_error_of_ours(tmp_path):
@@ -180,7 +187,7 @@ def test_changed_bytes_give_rows_or_an_error_of_ours(tmp_path):
     for at in range(0, len(content), 5):
         path.write_bytes(content[:at] + bytes([content[at] ^ 0xA5]) + content[at + 1 :])
         try:
-            batches(ParquetSource.open(path))
+            batches(rows_in(ParquetFormat(), path))
         except LightdataError:
             continue
 
@@ -189,11 +196,11 @@ def test_remote_files_are_read(three):
     """A URL gives the same rows."""
     memory = fsspec.filesystem("memory")
     memory.pipe("/parquet/0.parquet", (three / "0.parquet").read_bytes())
-    assert table(ParquetSource.open("memory://parquet"))["x"].to_pylist() == list(range(10))
+    assert table(rows_in(ParquetFormat(), "memory://parquet"))["x"].to_pylist() == list(range(10))
 
 
 def test_no_file_at_all_may_be_allowed(tmp_path):
     """Where nothing is found and that is allowed, the schema stays unknown."""
-    source = ParquetSource.open(tmp_path, ignore_missing_paths=True)
+    source = rows_in(ParquetFormat(), tmp_path, ignore_missing_paths=True)
     assert source.schema is None
     assert batches(source) == []

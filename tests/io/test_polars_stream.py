@@ -139,6 +139,15 @@ def test_an_error_of_a_source_is_raised_as_it_is(error, verb):
     assert opened.closed == 1
 
 
+@pytest.mark.parametrize("error", [pl.exceptions.ComputeError("mine"), KeyboardInterrupt()])
+def test_an_error_of_a_stream_is_not_taken_for_one_of_the_query(error):
+    """A user's function may fail with an error of Polars' own: it is raised as it is, like any other."""
+    upstream = Upstream(Recorded(batch(1), error=error)(None, None, None))
+    with pytest.raises(type(error)) as caught:
+        list(collect_stream(scan_stream(upstream, NUMBERS).sort("a"), [upstream]))
+    assert caught.value is error
+
+
 def test_an_error_of_polars_is_told_in_its_words():
     """What Polars finds wrong while it runs is an error of ours."""
     texts = pa.record_batch({"a": pa.array([1]), "b": pa.array(["x"], pa.large_string())})

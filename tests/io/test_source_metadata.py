@@ -10,9 +10,15 @@ import pytest
 
 from lightdata.io.files import FileListSource
 from lightdata.io.memory import MemorySource, RangeSource
-from lightdata.io.numpy import NumpySource
-from lightdata.io.parquet import ParquetSource
+from lightdata.io.numpy import NumpyFormat
+from lightdata.io.parquet import ParquetFormat
 from lightdata.io.source import Bounds, Extent, Pushdowns, Source
+from lightdata.read.options import rows_of
+
+
+def rows_in(file_format, paths, **options):
+    """Describe the rows of files as a reader does."""
+    return rows_of(paths, file_format, options, "the test")
 
 
 def write(folder):
@@ -25,9 +31,9 @@ SOURCES = {
     "memory": (lambda folder: MemorySource(pa.table({"id": range(5), "s": ["xy"] * 5})), 5),
     "range": (lambda folder: RangeSource(5), 5),
     "files": (lambda folder: FileListSource(paths=str(folder)), 4),
-    "one numpy": (lambda folder: NumpySource.open(str(folder / "a.npy")), 5),
-    "numpy": (lambda folder: NumpySource.open(str(folder)), 10),
-    "parquet": (lambda folder: ParquetSource.open(str(folder)), 10),
+    "one numpy": (lambda folder: rows_in(NumpyFormat(), str(folder / "a.npy")), 5),
+    "numpy": (lambda folder: rows_in(NumpyFormat(), str(folder)), 10),
+    "parquet": (lambda folder: rows_in(ParquetFormat(), str(folder)), 10),
 }
 
 
@@ -77,8 +83,8 @@ def test_nothing_remote_is_asked_while_planning(tmp_path):
         memory.pipe_file(f"/metadata/{path.name}", path.read_bytes())
     for source in (
         FileListSource(paths="memory://metadata"),
-        NumpySource.open("memory://metadata"),
-        ParquetSource.open("memory://metadata"),
+        rows_in(NumpyFormat(), "memory://metadata"),
+        rows_in(ParquetFormat(), "memory://metadata"),
     ):
         assert source.extent() == Extent()
         assert source.bounds(()) is None

@@ -44,8 +44,7 @@ for query in (a.join(b, on="id"), a.sort("id").map_batches(same), ld.from_polars
     stream = query.iter_batches(batch_size=8)
     next(stream)
     stream.close()
-ours = [one for one in threading.enumerate() if not one.name.startswith("Dummy")]  # those are Polars' own
-assert ours == [threading.main_thread()], ours
+assert threading.active_count() == 1, threading.enumerate()
 print("done")
 """
 )
@@ -123,7 +122,7 @@ def test_ctrl_c_ends_a_segment(workers):
         text=True,
     )
     assert process.stdout.readline() == "running\n"
-    time.sleep(3)
+    time.sleep(2)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     try:

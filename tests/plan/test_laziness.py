@@ -17,6 +17,7 @@ class RaiseIfExecuted:
     """A source that must not be read."""
 
     rows_are_listed: bool = True
+    lets_rows_go: bool = False
 
     @property
     def schema(self):

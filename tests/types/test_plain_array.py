@@ -3,10 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from lightdata.types.plain_array import plain_array
+from lightdata.types.plain_array import number_array, plain_array, plain_values, repeated
 
 VALUES = {
     pa.bool_(): [True, None, False],
@@ -29,6 +30,70 @@ def test_it_gives_what_pyarrow_gives(kind, count):
     made = plain_array(values, kind)
     made.validate(full=True)
     assert made.equals(pa.array(values, kind))
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u2", ">i4", "u8", "f2", "<f4", ">f8", "U3", "M8[s]", "m8[ns]"])
+@pytest.mark.parametrize("step", [1, 3])
+def test_arrays_become_what_pyarrow_makes_of_them(dtype, step):
+    """Whatever the dtype, the byte order and the strides, the column is that of pa.array."""
+    values = np.arange(20).astype(dtype)[::step]
+    made = number_array(values)
+    made.validate(full=True)
+    assert made.equals(pa.array(values.astype(values.dtype.newbyteorder("="))))
+
+
+@pytest.mark.parametrize(
+    "column", [[1, None, 3], [1, 2, 3], [0.5, 1.5, 2.5], [True, False, True], ["a", None, "b"], []]
+)
+def test_columns_become_what_pyarrow_makes_of_them(column):
+    """Whatever the values, slices included, the array is that of to_numpy."""
+    made = pa.array(column)[1:]
+    np.testing.assert_array_equal(plain_values(made), made.to_numpy(zero_copy_only=False))
+    assert plain_values(made).dtype == made.to_numpy(zero_copy_only=False).dtype
+
+
+def test_a_text_is_repeated():
+    """A column of one text is a large string, as every text column is."""
+    assert repeated("é", 3).equals(pa.array(["é"] * 3, pa.large_string()))
+
+
+PANDAS_UNDER_INTERRUPT = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+import lightdata as ld
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "pandas":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+try:
+    ld.from_items([{"a": 1}, {"a": None}])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_is_not_lost_to_the_import_of_pandas():
+    """A Ctrl-C that comes while pyarrow imports pandas is raised."""
+    pytest.importorskip("pandas")
+    done = subprocess.run([sys.executable, "-c", PANDAS_UNDER_INTERRUPT], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+def test_batches_of_numbers_do_not_import_pandas():
+    """Numbers and tensors enter and leave without pandas, where it is installed."""
+    script = """
+import sys
+import numpy as np
+import lightdata as ld
+ld.config(workers=0)
+table = ld.from_numpy({"id": np.arange(9), "ok": np.ones(9, bool), "x": np.zeros((9, 2), np.float32)})
+assert [batch["x"].shape for batch in table.sort("id").iter_batches()] == [(9, 2)]
+assert len(ld.range(9).to_arrow()) == 9
+print("pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_reading_images_does_not_import_pandas(tmp_path):

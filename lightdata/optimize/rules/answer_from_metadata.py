@@ -30,7 +30,7 @@ def answer_from_metadata(plan: Plan) -> Plan | None:
 def _answer(plan: Plan, below: Plan, expressions: Sequence[Expression]) -> Plan | None:
     schema = schema_of(plan)
     match below:
-        case Scan(source=source, pushdowns=Pushdowns(n_rows=None)) if schema is not None:
+        case Scan(source=source, pushdowns=Pushdowns(n_rows=None, predicate=None)) if schema is not None:
             bounds = _bounds(source, expressions)
             values = [] if bounds is None else [_value(one, bounds) for one in expressions]
             if not values or any(value is None for value in values):

@@ -1,0 +1,67 @@
+"""Files as streams of bytes, expanded where their name says that they are compressed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from lightdata.errors import DecodeError, LightdataError
+from lightdata.io.location import FileSystem, locate, read_error, regular_size
+from lightdata.kernels.tally import tally
+
+COMPRESSED = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "zst": "zstd", "lz4": "lz4"}
+"""What the last ending of a compressed file's name says of it."""
+
+
+def with_compressed(*extensions: str) -> tuple[str, ...]:
+    """List endings, alone and followed by those of compressed files.
+
+    >>> with_compressed("csv")[:3]
+    ('csv', 'csv.gz', 'csv.gzip')
+    """
+    return tuple(f"{one}{more}" for one in extensions for more in ("", *(f".{ending}" for ending in COMPRESSED)))
+
+
+@contextmanager
+def opened_stream(path: str, filesystem: FileSystem = None) -> Iterator[Any]:
+    """Open a file, local or remote, as an Arrow stream of what it holds; errors name the file.
+
+    Raises
+    ------
+    ReadError
+        If it cannot be read.
+    DecodeError
+        If what is in it is damaged, as whoever reads the stream tells.
+    """
+    location = locate(path, filesystem)
+    with ExitStack() as stack:
+        try:
+            if location.remote is None:
+                tally("bytes_read", regular_size(location.path))
+                stream = stack.enter_context(pa.OSFile(location.path))
+            else:
+                stream = stack.enter_context(location.remote.open(location.path, "rb"))
+            tally("files_opened")
+            codec = COMPRESSED.get(path.rpartition(".")[2].lower())
+            yield stream if codec is None else stack.enter_context(pa.CompressedInputStream(stream, codec))
+        except LightdataError:
+            raise
+        except OSError as error:
+            # Arrow raises OSError without a number for damage that it finds.
+            raise read_error(error, path) if error.errno else DecodeError(str(error), uri=path) from error
+        except (pa.ArrowException, ValueError, EOFError) as error:
+            raise DecodeError(str(error), uri=path) from error
+
+
+def line_blocks(stream: Any, block_bytes: int) -> Iterator[list[bytes]]:
+    """Cut a stream into lines, without what ends them, some megabytes at a time."""
+    rest = b""
+    while block := stream.read(block_bytes):
+        *lines, rest = (rest + bytes(block)).split(b"\n")
+        if lines:
+            yield [line.removesuffix(b"\r") for line in lines]
+    if rest:
+        yield [rest.removesuffix(b"\r")]

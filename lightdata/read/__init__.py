@@ -1,0 +1,1 @@
+"""Where datasets come from: files, other libraries, and what is in memory."""
