@@ -89,11 +89,11 @@ def target_at(path: str | os.PathLike[str], filesystem: FileSystem = None) -> Ta
         If no filesystem is known for it, or it can only be read.
     """
     text = os.fspath(path)
+    if text.startswith(("http://", "https://")):
+        raise ArgumentError(f"{text}: a web server is not written to; write to a folder or an object store")
     location = locate(text, filesystem)
     if location.remote is None:
         return LocalTarget(Path(location.path))
-    if location.shown(location.path).startswith(("http://", "https://")):
-        raise ArgumentError(f"{text}: a web server is not written to; write to a folder or an object store")
     return RemoteTarget(location, text)
 
 

@@ -1,6 +1,6 @@
 """Tables in parts: what plain pyarrow and Polars read back."""
 
-import datetime
+import datetime as dt
 import io
 import json
 from pathlib import Path
@@ -148,7 +148,7 @@ def test_partitions_are_read_as_hive_has_them(tmp_path, kind, workers):
 
 def test_partitions_of_all_plain_types(tmp_path):
     """Booleans, dates, times and numbers name folders as Hive writes them."""
-    day, time = datetime.date(2024, 2, 29), datetime.datetime(2024, 2, 29, 13, 5)
+    day, time = dt.date(2024, 2, 29), dt.datetime(2024, 2, 29, 13, 5)
     row = {"x": 1, "b": True, "d": day, "t": time, "f": 0.5}
     (name,) = ld.from_items([row]).write_csv(tmp_path, partition_cols=["b", "d", "t", "f"]).files
     assert name == "b=true/d=2024-02-29/t=2024-02-29%2013%3A05%3A00/f=0.5/part-00000.csv"

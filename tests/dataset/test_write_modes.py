@@ -185,7 +185,7 @@ def test_two_jobs_at_one_target_never_mix(tmp_path):
                 job.stdin.flush()
             outcomes = sorted(job.stdout.readline().strip() for job in jobs)
             assert outcomes == (["refused", "won"] if mode == "error" else ["won", "won"])
-            files = [path for path in target.rglob("*.csv")]
+            files = list(target.rglob("*.csv"))
             owners = [pa_csv.read_csv(path)["job"][0].as_py() for path in files]
             assert sorted(owners) == [0, 0, 0, 1, 1, 1] if mode == "append" else len(set(owners)) == 1
             assert len(files) == (6 if mode == "append" else 3)

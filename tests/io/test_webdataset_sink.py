@@ -137,7 +137,7 @@ def test_keys_that_repeat_are_errors(tmp_path):
 
 
 def test_rows_and_errors_are_all_rows(tmp_path):
-    """Of many rows in many tasks each is in a shard or in ``errors``, under its number, and numbers of keys have no gap."""
+    """Each row of many tasks is in a shard or in ``errors``, under its number, and the keys have no gap."""
     pixels = [np.zeros((2, 2, 3 + (n % 7 == 3)), np.uint8) for n in range(400)]
     rows = [{"image": Image.fromarray(one), "n": n} for n, one in enumerate(pixels)]
     for workers in (0, 2):
