@@ -117,7 +117,7 @@ def _parsed(objects: _Numbered, schema: pa.Schema | None, place: str) -> Iterato
         return
     try:
         table = _table([text for _, text in objects], schema)
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, SchemaError, ValueError) as error:
         if len(objects) == 1:
             yield DecodeError(f"{place} {objects[0][0]}: {_told(error)}")
             return
@@ -139,6 +139,7 @@ def _table(objects: Sequence[bytes], schema: pa.Schema | None) -> pa.Table:
         raise ValueError("more than one value")
     if not table.num_columns and schema is None:
         raise ValueError("an object without fields, before any with some; name the columns with schema=")
+    Schema.of(table)  # a name may be in another encoding
     for column in table.columns:
         column.validate(full=True)
     return table

@@ -184,7 +184,7 @@ def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:
             return pa.ExtensionArray.from_storage(tensor, array.cast(tensor.storage_type))
         column = canonical(pa.RecordBatch.from_arrays([array], names=[stored.name])).column(0)
         column.validate(full=True)
-    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise DecodeError(f"column {stored.name!r}: {error}", uri=path) from error
     return column
 
@@ -209,11 +209,11 @@ def _canonical_schema(stored: pa.Schema, path: str) -> Schema:
     for column in stored:
         if column.name in types:
             raise SchemaError(f"{path} has two columns named {column.name!r}")
-        empty = pa.schema([column]).empty_table().column(0).combine_chunks()
         try:
+            empty = pa.schema([column]).empty_table().column(0).combine_chunks()
             types[column.name] = _checked_column(empty, column, path).type
-        except DecodeError as error:
-            raise SchemaError(f"{path} has a column that cannot be held: {error.message}") from error
+        except (DecodeError, NotImplementedError) as error:
+            raise SchemaError(f"{path} has a column that cannot be held: {error}") from error
     return Schema(types)
 
 
