@@ -239,7 +239,9 @@ class FileRowsTask:
             yield self.part
             return
         stored = None if self.columns is None else tuple(name for name in self.columns if name not in self.constants)
-        request = Request(columns=stored, batch_rows=self.batch_rows, n_rows=self.n_rows)
+        request = Request(
+            columns=stored, batch_rows=self.batch_rows, n_rows=self.n_rows, every_column=self.on_error != "raise"
+        )
         try:
             yield from self.file_format.read(self.path, self.filesystem, self.part, request)
         except RowError as error:

@@ -218,10 +218,14 @@ def _checked(header: Header, size: int, path: str) -> Header:
         raise ArgumentError(f"{path} holds an array of shape {shape}, which has no rows of values")
     if dtype.kind == "b" and shape[1:]:
         raise ArgumentError(f"{path} holds tensors of bool, which Arrow has no view of; save them as uint8")
-    needed = prod(shape) * dtype.itemsize
+    _check_length(header, size, path)
+    return header
+
+
+def _check_length(header: Header, size: int, path: str) -> None:
+    needed = prod(header.shape) * header.dtype.itemsize
     if needed > size - header.offset:
         raise DecodeError(f"cut off: its values take {needed} bytes, {size - header.offset} are there", uri=path)
-    return header
 
 
 def _is_held(dtype: np.dtype[Any], axes: int) -> bool:
@@ -299,13 +303,36 @@ def _archived(path: str, filesystem: FileSystem, columns: Sequence[str] | None) 
     for member in list_packed(path, filesystem):
         name = _array_name(member.name)
         if columns is None or name in columns:
-            content = unpacked(path, filesystem, member)
-            header = _checked(_parsed(content[:_HEAD_BYTES], path), len(content), path)
-            values = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
-            shape = (header.rows, *header.shape[1:])
-            shaped = values.reshape(shape[::-1]).T if header.fortran_order else values.reshape(shape)
-            arrays[name] = _native(shaped, header)
+            content, place = unpacked(path, filesystem, member), f"{path}::{member.name}"
+            header = _checked(_parsed(content[:_HEAD_BYTES], place), len(content), place)
+            arrays[name] = _array(header, content).reshape(header.rows, *header.shape[1:])
     return arrays
+
+
+def array_in(content: bytes, name: str) -> NDArray[Any]:
+    """Read the array of a ``.npy`` file that is held in memory.
+
+    >>> stream = io.BytesIO()
+    >>> np.save(stream, np.arange(3))
+    >>> array_in(stream.getvalue(), "a.npy")
+    array([0, 1, 2])
+
+    Raises
+    ------
+    DecodeError
+        If it is damaged, or holds what no column can.
+    """
+    header = _parsed(content[:_HEAD_BYTES], name)
+    if header.dtype.kind not in f"{_NUMBERS}c":
+        raise DecodeError(f"an array of {header.dtype}; numbers and truth values are read, and nothing is unpickled")
+    _check_length(header, len(content), name)
+    return _array(header, content)
+
+
+def _array(header: Header, content: bytes) -> NDArray[Any]:
+    values = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
+    shaped = values.reshape(header.shape[::-1]).T if header.fortran_order else values.reshape(header.shape)
+    return _native(shaped, header).reshape(header.shape)
 
 
 def _array_name(member: str) -> str:

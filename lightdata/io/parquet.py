@@ -197,7 +197,7 @@ def _checked_column(array: pa.Array, name: str, foreign: ForeignColumn | None, p
         array = array if foreign is None else foreign.convert(array)
         column = canonical(pa.RecordBatch.from_arrays([array], names=[name])).column(0)
         column.validate(full=True)
-    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise DecodeError(f"column {name!r}: {error}", uri=path) from error
     return column
 
@@ -233,14 +233,14 @@ def _canonical_schema(stored: pa.Schema, foreign: Mapping[str, ForeignColumn], p
     for column in stored:
         if column.name in types:
             raise SchemaError(f"{path} has two columns named {column.name!r}")
-        empty = pa.schema([column]).empty_table().column(0).combine_chunks()
         known = foreign.get(column.name)
         try:
+            empty = pa.schema([column]).empty_table().column(0).combine_chunks()
             types[column.name] = _checked_column(
                 empty, column.name, None if known is None or known.is_encoded_image else known, path
             ).type
-        except DecodeError as error:
-            raise SchemaError(f"{path} has a column that cannot be held: {error.message}") from error
+        except (DecodeError, NotImplementedError) as error:
+            raise SchemaError(f"{path} has a column that cannot be held: {error}") from error
     return Schema(types)
 
 

@@ -78,7 +78,7 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
     empty = pa.Table.from_batches([], schema=pa.schema(list(types.items())))
     try:
         frame = pl.from_arrow(empty)
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError) as error:
         raise SchemaError(f"Polars cannot hold these columns: {error}") from error
     return dict(frame.schema)  # type: ignore[union-attr]  # a table gives a frame
 
@@ -91,4 +91,8 @@ def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataTy
 
 @lru_cache(maxsize=1024)
 def _through_polars(dtype: pa.DataType) -> pa.DataType:
-    return pl.DataFrame(schema=to_polars_schema({"": dtype})).to_arrow().schema.field(0).type
+    held = to_polars_schema({"": dtype})
+    try:
+        return pl.DataFrame(schema=held).to_arrow().schema.field(0).type
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise SchemaError(f"Polars cannot hold {dtype}: {error}") from error
