@@ -8,7 +8,7 @@ from typing import Literal
 
 from lightdata.expr.deferred import Chain
 from lightdata.inference.device import resolve_device
-from lightdata.physical.builder import Builder, Work, work_of
+from lightdata.physical.builder import TASK_ROWS, Builder, Work, work_of
 from lightdata.physical.driver_steps import Conform, LimitRows
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
 from lightdata.physical.operators.evaluate import EvaluateOperator
@@ -17,6 +17,7 @@ from lightdata.physical.operators.map_batches import MapBatchesOperator
 from lightdata.physical.operators.map_rows import MapRowsOperator
 from lightdata.physical.operators.project import DropOperator, RenameOperator
 from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.operators.split_frames import SplitFramesOperator
 from lightdata.physical.operators.write import WriteOperator
 from lightdata.physical.stage import Operator
 from lightdata.plan.node import (
@@ -31,6 +32,7 @@ from lightdata.plan.node import (
     ReadFiles,
     Rename,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -62,6 +64,9 @@ def lower_step(step: Plan, later: Sequence[Plan], builder: Builder, *, pixels: b
         case DecodeImages():
             builder.add(_decode(step, later, pixels=pixels), name, Work.PIXELS)
             builder.rows_are_listed &= step.on_error != "skip"
+        case SplitFrames():
+            builder.add(_split(step, later, pixels=pixels), name, Work.PIXELS)
+            builder.rows_are_listed = False
         case Select() | WithColumns() | Filter():
             _lower_expressions(step, builder)
         case Drop(columns=columns):
@@ -165,6 +170,17 @@ def _decode(step: DecodeImages, later: Sequence[Plan], *, pixels: bool) -> Decod
         exif_transpose=step.exif_transpose,
         on_error=step.on_error,
         keep_pixels=pixels or any(_reads_pixels(one, step.column) for one in later),
+    )
+
+
+def _split(step: SplitFrames, later: Sequence[Plan], *, pixels: bool) -> SplitFramesOperator:
+    return SplitFramesOperator(
+        column=step.column,
+        frame=step.frame,
+        exif_transpose=step.exif_transpose,
+        on_error=step.on_error,
+        keep_pixels=pixels or any(_reads_pixels(one, step.column) for one in later),
+        batch_rows=TASK_ROWS,
     )
 
 
