@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from lightdata.errors import ArgumentError, EncodeError, RowError, SchemaError
 from lightdata.io.durable import sync_to_disk
-from lightdata.io.file_names import checked_name
 from lightdata.io.part_sizes import PartSizes
 from lightdata.io.sink import StagedFile, left_out
 from lightdata.kernels.encode import codec_of, image_file
+from lightdata.types.file_name import checked_name
 from lightdata.types.image import EncodedImage, ImageType, iter_images
 from lightdata.types.schema import Schema
 from lightdata.types.tensor import is_tensor, tensor_rows

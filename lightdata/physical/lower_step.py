@@ -18,6 +18,7 @@ from lightdata.physical.operators.map_rows import MapRowsOperator
 from lightdata.physical.operators.project import DropOperator, RenameOperator
 from lightdata.physical.operators.read_files import ReadFilesOperator
 from lightdata.physical.operators.read_uris import ReadUrisOperator
+from lightdata.physical.operators.split_frames import SplitFramesOperator
 from lightdata.physical.operators.write import WriteOperator
 from lightdata.physical.operators.write_uris import WriteUrisOperator
 from lightdata.physical.stage import Operator
@@ -33,6 +34,7 @@ from lightdata.plan.node import (
     ReadFiles,
     Rename,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -65,6 +67,9 @@ def lower_step(step: Plan, later: Sequence[Plan], builder: Builder, *, pixels: b
         case DecodeImages():
             builder.add(_decode(step, later, pixels=pixels), name, Work.PIXELS)
             builder.rows_are_listed &= step.on_error != "skip"
+        case SplitFrames():
+            builder.add(_split(step, later, pixels=pixels), name, Work.PIXELS)
+            builder.rows_are_listed = False
         case Select() | WithColumns() | Filter():
             _lower_expressions(step, builder)
         case Drop(columns=columns):
@@ -200,6 +205,17 @@ def _decode(step: DecodeImages, later: Sequence[Plan], *, pixels: bool) -> Decod
         exif_transpose=step.exif_transpose,
         on_error=step.on_error,
         keep_pixels=pixels or any(_reads_pixels(one, step.column) for one in later),
+    )
+
+
+def _split(step: SplitFrames, later: Sequence[Plan], *, pixels: bool) -> SplitFramesOperator:
+    return SplitFramesOperator(
+        column=step.column,
+        frame=step.frame,
+        exif_transpose=step.exif_transpose,
+        on_error=step.on_error,
+        keep_pixels=pixels or any(_reads_pixels(one, step.column) for one in later),
+        batch_rows=TASK_ROWS,
     )
 
 

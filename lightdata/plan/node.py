@@ -97,6 +97,19 @@ class DecodeImages(Plan):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitFrames(Plan):
+    """Turn a column of encoded bytes into images, one row for each frame, and add the number of the frame."""
+
+    input: Plan
+    column: str
+    frame: str = "frame"
+    """Column to add: int64, from 0 on."""
+
+    exif_transpose: bool = True
+    on_error: OnError = "raise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Select(Plan):
     """Keep only the results of expressions."""
 

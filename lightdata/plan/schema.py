@@ -27,6 +27,7 @@ from lightdata.plan.node import (
     Rename,
     Scan,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -102,6 +103,8 @@ def _from_input(plan: Plan, before: Schema) -> Schema:
             return Schema({**before, column: pa.large_binary()})
         case DecodeImages(column=column):
             return Schema({**before, column: decoded_type(plan)})
+        case SplitFrames(column=column, frame=frame):
+            return Schema({**before, column: ImageType(), frame: pa.int64()})
         case Select(expressions=expressions):
             return result_schema(expressions, before, step="select", keep=False)
         case WithColumns(expressions=expressions):

@@ -21,6 +21,7 @@ from lightdata.plan.node import (
     Rename,
     Scan,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -103,7 +104,7 @@ def _check_columns(plan: Plan, before: Schema, read: Iterable[str]) -> None:
 def _columns_read(plan: Plan) -> Sequence[Iterable[str]]:
     """Name the columns that a step needs beside those in its expressions, for each of its inputs."""
     match plan:
-        case ReadFiles(path=column) | DecodeImages(column=column) | Infer(column=column):
+        case ReadFiles(path=column) | DecodeImages(column=column) | SplitFrames(column=column) | Infer(column=column):
             return ((column,),)
         case Drop(columns=columns) | Explode(columns=columns):
             return (columns,)
@@ -126,9 +127,8 @@ def _check_types(plan: Plan, before: Schema) -> None:
     match plan:
         case Filter():
             _check_predicate(plan, before)
-        case DecodeImages(column=column):
-            if not pa.types.is_large_binary(before[column]):
-                raise SchemaError(f"decode: column {column!r} is {describe(before[column])}, not encoded bytes")
+        case DecodeImages() | SplitFrames():
+            _check_encoded(plan, before)
         case Rename(names=names):
             after = [dict(names).get(name, name) for name in before]
             if len(set(after)) < len(after):
@@ -141,6 +141,14 @@ def _check_types(plan: Plan, before: Schema) -> None:
             _check_model(plan, before)
         case Write(sink=sink):
             sink.check(before)
+
+
+def _check_encoded(plan: DecodeImages | SplitFrames, before: Schema) -> None:
+    if not pa.types.is_large_binary(before[plan.column]):
+        found = describe(before[plan.column])
+        raise SchemaError(f"{step_name(plan)}: column {plan.column!r} is {found}, not encoded bytes")
+    if isinstance(plan, SplitFrames) and plan.frame in before:
+        raise SchemaError(f"split_frames: there is a column {plan.frame!r} already; rename it, or the folders it is of")
 
 
 def _check_predicate(plan: Filter, before: Schema) -> None:

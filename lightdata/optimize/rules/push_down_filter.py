@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lightdata.expr.expression import Expression
 from lightdata.plan.effect import columns_made, keeps_rows, writes
-from lightdata.plan.node import Drop, Filter, MapRows, Plan, Rename, Select, WithColumns
+from lightdata.plan.node import Drop, Filter, MapRows, Plan, Rename, Select, SplitFrames, WithColumns
 from lightdata.plan.relational import Concat, Explode, GroupBy, Join, JoinAsof, Sort, Unique
 from lightdata.plan.schema import schema_of
 
@@ -63,7 +63,9 @@ def _names_below(step: Plan, read: frozenset[str]) -> Mapping[str, str] | None:
             return {}
         case WithColumns() if not keeps_rows(step):
             return None
-        case Explode() | WithColumns():
+        case SplitFrames(on_error="skip"):
+            return None
+        case Explode() | SplitFrames() | WithColumns():
             return {} if not (columns_made(step) or frozenset()) & read else None
     made = columns_made(step) if keeps_rows(step) else None
     return None if made is None or made & read else {}

@@ -20,6 +20,7 @@ from lightdata.plan.node import (
     Rename,
     Scan,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -98,7 +99,7 @@ def _move(step: Plan, dropped: frozenset[str]) -> Plan | None:
             return _rename_less(step, dropped)
         case ReadFiles() | DecodeImages() | Infer() if keeps_rows(step):
             return _below(step, dropped)
-        case Filter() | Limit():
+        case Filter() | Limit() | SplitFrames():
             return _below(step, dropped, keeps_one=True)
     return _move_past_tables(step, dropped)
 
@@ -141,7 +142,7 @@ def _below(step: Plan, dropped: frozenset[str], *, keeps_one: bool = False) -> P
     before, read, made = schema_of(step.inputs[0]), columns_read(step), columns_made(step) or frozenset()
     if before is None or read is None:
         return None
-    if made and made <= dropped and not isinstance(step, Explode):
+    if made and made <= dropped and not isinstance(step, Explode | SplitFrames):  # these make rows too
         return _dropped(step.inputs[0], dropped & before.keys())
     below = (dropped & before.keys()) - read - made
     below = _all_but_one(below, before) if keeps_one else below

@@ -13,9 +13,9 @@ from lightdata.errors import ExpressionError, RowError
 from lightdata.expr.deferred import Chain, in_words, is_deferred, parse
 from lightdata.expr.expression import Expression, bind
 from lightdata.io.redaction import safe_url
+from lightdata.io.source import URI
 from lightdata.physical.operators.chains import compute_chains
 from lightdata.physical.stage import (
-    URI,
     Context,
     hidden_names,
     in_row_order,
