@@ -188,8 +188,8 @@ def page() -> str:
         "## What is kept",
         "",
         "A column is written and read back with the defaults of both. *kept*: same type, same values, images pixel by "
-        "pixel; *as*: in another type; *changed*: and written in another way, or rounded; *refused*: an error that says what to do instead, before or "
-        "while writing, and nothing is written.",
+        "pixel; *as*: in another type; *changed*: and written in another way, or rounded; *refused*: an error that "
+        "says what to do instead, before or while writing, and nothing is written.",
         "",
         *table(["column of", *(one.name for one in written)], kept),
     ]
