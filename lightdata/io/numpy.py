@@ -211,8 +211,8 @@ def _checked(header: Header, size: int, path: str) -> Header:
     dtype, shape = header.dtype, header.shape
     if not _is_held(dtype, len(shape)):
         raise ArgumentError(
-            f"{path} holds {dtype} of shape {shape}; numbers and truth values are read, and plain columns of text, dates "
-            "and times (s, ms, us, ns). Nothing is unpickled; save the fields of a structured array one by one"
+            f"{path} holds {dtype} of shape {shape}; numbers and truth values are read, and plain columns of text, "
+            "dates and times (s, ms, us, ns). Nothing is unpickled; save the fields of a structured array one by one"
         )
     if not all(shape[1:]):
         raise ArgumentError(f"{path} holds an array of shape {shape}, which has no rows of values")
