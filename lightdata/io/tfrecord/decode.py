@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from lightdata.io.tfrecord.columns import Column, Seen, build_column
 from lightdata.io.tfrecord.framing import Block
 from lightdata.io.tfrecord.messages import SequenceRow, in_usual_layout, parse_sequence
 from lightdata.io.tfrecord.steps import build_steps, see_steps
-from lightdata.io.tfrecord.wire import Ints, Values, find_features, read_values
+from lightdata.io.tfrecord.wire import UNSET, Ints, Values, find_features, read_values
 from lightdata.types.schema import Schema
 
 NO_COLUMN = "\0rows"
@@ -38,14 +38,20 @@ class Parsed:
     """What is wrong with the other records of the block."""
 
 
-def parse_block(block: Block, *, are_sequences: bool) -> Parsed:
-    """Read the messages of a block."""
+def parse_block(block: Block, *, are_sequences: bool, wanted: Collection[str] | None = None) -> Parsed:
+    """Read the messages of a block.
+
+    Parameters
+    ----------
+    wanted : collection of str, optional
+        The only features whose bytes are copied; by default all.
+    """
     if are_sequences:
-        return _parse_sequences(block)
-    features, odd = _examples(block.content, block.starts, block.ends)
+        return _parse_sequences(block, wanted)
+    features, odd = _examples(block.content, block.starts, block.ends, wanted)
     if not odd.any():
         return Parsed(np.arange(len(odd)), features)
-    return _parse_odd(block, odd)
+    return _parse_odd(block, odd, wanted)
 
 
 def see(parsed: Parsed) -> dict[str, Seen]:
@@ -89,16 +95,19 @@ def batches_of(
     yield from _in_order(block, parsed, batch, errors)
 
 
-def _examples(content: bytes, starts: Ints, ends: Ints) -> tuple[dict[str, dict[int, Values]], Any]:
+def _examples(
+    content: bytes, starts: Ints, ends: Ints, wanted: Collection[str] | None
+) -> tuple[dict[str, dict[int, Values]], Any]:
     features, odd = find_features(content, starts, ends)
-    values = {
-        name: {kind: read_values(content, feature, kind, odd) for kind in np.unique(feature.kinds).tolist() if kind}
-        for name, feature in features.items()
-    }
+    values: dict[str, dict[int, Values]] = {}
+    for name, feature in features.items():
+        is_wanted = wanted is None or name in wanted
+        kinds = [kind for kind in np.unique(feature.kinds).tolist() if kind != UNSET]
+        values[name] = {kind: read_values(content, feature, kind, odd, is_wanted=is_wanted) for kind in kinds}
     return values, odd
 
 
-def _parse_odd(block: Block, odd: Any) -> Parsed:
+def _parse_odd(block: Block, odd: Any, wanted: Collection[str] | None) -> Parsed:
     """Have odd messages laid out as usual, and read the block again."""
     contents: dict[int, bytes] = {}
     errors: dict[int, str] = {}
@@ -108,13 +117,13 @@ def _parse_odd(block: Block, odd: Any) -> Parsed:
             contents[row] = in_usual_layout(content) if odd[row] else content
         except ValueError as error:
             errors[row] = str(error)
-    features, odd = _examples(*_joined(list(contents.values())))
+    features, odd = _examples(*_joined(list(contents.values())), wanted)
     if odd.any():
         raise DecodeError("a tf.train.Example has a layout that is not known")
     return Parsed(np.array(list(contents), np.int64), features, errors=errors)
 
 
-def _parse_sequences(block: Block) -> Parsed:
+def _parse_sequences(block: Block, wanted: Collection[str] | None) -> Parsed:
     sequences: dict[int, SequenceRow] = {}
     errors: dict[int, str] = {}
     for row, (start, end) in enumerate(zip(block.starts.tolist(), block.ends.tolist(), strict=True)):
@@ -122,7 +131,7 @@ def _parse_sequences(block: Block) -> Parsed:
             sequences[row] = parse_sequence(block.content[start:end])
         except ValueError as error:
             errors[row] = str(error)
-    features, odd = _examples(*_joined([sequence.context for sequence in sequences.values()]))
+    features, odd = _examples(*_joined([sequence.context for sequence in sequences.values()]), wanted)
     if odd.any():
         raise DecodeError("the context of a tf.train.SequenceExample has a layout that is not known")
     return Parsed(np.array(list(sequences), np.int64), features, list(sequences.values()), errors)

@@ -18,7 +18,7 @@ from lightdata.io.tfrecord.decode import batches_of, parse_block, see
 from lightdata.io.tfrecord.framing import Block, Framing, iter_blocks
 from lightdata.io.tfrecord.stream import opened
 from lightdata.io.tfrecord.walk import PART_BYTES, Span, can_walk, spans
-from lightdata.types.schema import Schema
+from lightdata.types.schema import Schema, describe
 
 FIRST_ROWS = 1000
 """Records of the first file that the columns come from."""
@@ -68,7 +68,7 @@ class TFRecordFormat(FileFormat):
         seen: dict[str, Seen] = {}
         try:
             for block in self._first_blocks(path, filesystem):
-                for name, found in see(parse_block(block, are_sequences=self.are_sequences)).items():
+                for name, found in see(parse_block(block, are_sequences=self.are_sequences, wanted=())).items():
                     seen[name] = seen[name].merge(found) if name in seen else found
         except DecodeError:
             if not seen:
@@ -82,12 +82,14 @@ class TFRecordFormat(FileFormat):
         known = self if self.stored is not None else self.learned(path, filesystem)
         schema = known.stored or Schema({})
         columns = _chosen(schema, request.columns, path)
+        # Whether bytes are text must be known of every column: a record fails or not, whoever asks.
+        wanted = {*columns, *(name for name, kind in schema.items() if "string" in describe(kind))}
         left = request.n_rows
         for block in self._blocks(path, filesystem, part.key):
             if isinstance(block, DecodeError):
                 yield block
                 continue
-            parsed = parse_block(block, are_sequences=self.are_sequences)
+            parsed = parse_block(block, are_sequences=self.are_sequences, wanted=wanted)
             for batch in batches_of(block, parsed, schema, columns, is_given=self.is_given):
                 if isinstance(batch, DecodeError):
                     yield batch

@@ -111,12 +111,17 @@ def find_features(content: bytes, starts: Ints, ends: Ints) -> tuple[dict[str, F
     return named, odd
 
 
-def read_values(content: bytes, feature: Feature, kind: int, odd: NDArray[np.bool_]) -> Values:
-    """Read the values of one kind; messages where they cannot be read are marked as odd."""
+def read_values(
+    content: bytes, feature: Feature, kind: int, odd: NDArray[np.bool_], *, is_wanted: bool = True
+) -> Values:
+    """Read the values of one kind; messages where they cannot be read are marked as odd.
+
+    Bytes that are not wanted are null: they are counted, and not copied.
+    """
     feature = feature.take((feature.kinds == kind) & (feature.ends > feature.starts))
     match kind:
         case 1:
-            return _read_bytes(content, feature, odd)
+            return _read_bytes(content, feature, odd, is_wanted=is_wanted)
         case 2:
             return _read_floats(content, feature, odd)
         case _:
@@ -245,7 +250,7 @@ def _in_order(pieces: list[Feature]) -> Feature:
     return Feature(rows[order], kinds[order], starts[order], ends[order])
 
 
-def _read_bytes(content: bytes, feature: Feature, odd: NDArray[np.bool_]) -> Values:
+def _read_bytes(content: bytes, feature: Feature, odd: NDArray[np.bool_], *, is_wanted: bool) -> Values:
     whole = np.frombuffer(content, np.uint8)
     found: list[tuple[Ints, Ints, Ints]] = []
     live, at = np.arange(len(feature.rows)), feature.starts
@@ -267,7 +272,8 @@ def _read_bytes(content: bytes, feature: Feature, odd: NDArray[np.bool_]) -> Val
     if len(found) > 1:
         order = np.argsort(starts, kind="stable")
         owners, starts, ends = owners[order], starts[order], ends[order]
-    return _present(feature, np.bincount(owners, minlength=len(feature.rows)), gather(content, starts, ends))
+    flat = gather(content, starts, ends) if is_wanted else pa.nulls(len(starts), pa.large_binary())
+    return _present(feature, np.bincount(owners, minlength=len(feature.rows)), flat)
 
 
 def _walk_bytes(content: bytes, at: int, end: int) -> list[tuple[int, int]] | None:

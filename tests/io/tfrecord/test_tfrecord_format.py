@@ -240,6 +240,26 @@ def test_columns_change_no_rows(tmp_path):
     assert rows(path, on_error="skip") == [{"x": 1, "y": 1}, {"x": 3, "y": 3}]
     assert rows(path, on_error="skip", columns=("x",)) == [{"x": 1}, {"x": 3}]
     assert rows(path, on_error="null", columns=("x",)) == [{"x": 1}, {"x": None}, {"x": 3}]
+    path = write(
+        tmp_path / "b", example(x=[1], y=[b"text"]), example(x=[2], y=[b"\xff"]), example(x=[3], y=[b"a", b"b"])
+    )
+    schema = Schema({"x": pa.int64(), "y": pa.large_string()})
+    for columns in (("x",), ("x", "y")):
+        found = rows(path, stored=schema, is_given=True, on_error="skip", columns=columns)
+        assert [row["x"] for row in found] == [1]
+    schema = Schema({"x": pa.int64(), "y": pa.large_binary()})
+    assert rows(path, stored=schema, is_given=True, on_error="skip", columns=("x",)) == [{"x": 1}, {"x": 2}]
+
+
+def test_bytes_that_nobody_asks_for_are_not_copied(tmp_path):
+    """A column of numbers is read without memory for the images beside it."""
+    path = str(write(tmp_path / "a", *[example(x=[n], image=[bytes(100_000)]) for n in range(8)]))
+    known = TFRecordFormat().learned(path, None)
+    for columns, low, high in ((("x",), 0, 10_000), (("x", "image"), 800_000, 10_000_000)):
+        before = pa.total_allocated_bytes()
+        held = list(known.read(path, None, Part(None), Request(columns=columns, batch_rows=10)))
+        assert low <= pa.total_allocated_bytes() - before <= high
+        assert sum(batch.num_rows for batch in held) == 8
 
 
 def test_a_schema_says_what_to_read(tmp_path):
