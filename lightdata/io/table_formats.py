@@ -152,7 +152,7 @@ class JsonFormat:
         for name, kind in schema.items():
             _check_text(name, kind, step="write_json")
 
-    def writer(self, out: pa.NativeFile, schema: pa.Schema) -> Any:  # noqa: ARG002 - lines tell their own names
+    def writer(self, out: pa.NativeFile, schema: pa.Schema) -> Any:
         """Begin a file."""
         return _JsonLines(out)
 
