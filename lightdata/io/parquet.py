@@ -20,7 +20,7 @@ from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.io.parquet_statistics import bounds_of, footer_widths
 from lightdata.io.source import Bounds, Extent
 from lightdata.kernels.tally import tally
-from lightdata.types.canonical import canonical
+from lightdata.types.canonical import canonical, canonical_type
 from lightdata.types.schema import Schema
 
 _MOST_RATIO = 1000
@@ -182,11 +182,18 @@ def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:
         array.validate(full=True)
         if (tensor := _ray_tensor_type(stored)) is not None:
             return pa.ExtensionArray.from_storage(tensor, array.cast(tensor.storage_type))
+        if isinstance(array.type, pa.FixedShapeTensorType):
+            _check_order(canonical_type(array.type))
         column = canonical(pa.RecordBatch.from_arrays([array], names=[stored.name])).column(0)
         column.validate(full=True)
-    except (pa.ArrowException, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+    except (pa.ArrowException, NotImplementedError, ValueError, TypeError, AttributeError) as error:
         raise DecodeError(f"column {stored.name!r}: {error}", uri=path) from error
     return column
+
+
+def _check_order(tensor: pa.FixedShapeTensorType) -> None:
+    if tensor.permutation is not None:
+        raise ValueError(f"tensors whose axes are stored in another order ({tensor}); save them as they are to be")
 
 
 class _Footer(NamedTuple):
@@ -210,10 +217,9 @@ def _canonical_schema(stored: pa.Schema, path: str) -> Schema:
         if column.name in types:
             raise SchemaError(f"{path} has two columns named {column.name!r}")
         try:
-            empty = pa.schema([column]).empty_table().column(0).combine_chunks()
-            types[column.name] = _checked_column(empty, column, path).type
-        except (DecodeError, NotImplementedError) as error:
-            raise SchemaError(f"{path} has a column that cannot be held: {error}") from error
+            types[column.name] = _checked_column(pa.nulls(0, column.type), column, path).type
+        except DecodeError as error:
+            raise SchemaError(f"{path} has a column that cannot be held: {error.message}") from error
     return Schema(types)
 
 
