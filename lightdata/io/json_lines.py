@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -89,9 +89,10 @@ class JsonFormat(FileFormat):
     ) -> Iterator[pa.Table | RowError]:
         with opened_stream(path, filesystem) as stream:
             number = 0
-            for lines in islice(line_blocks(stream, _BLOCK_BYTES), most):
+            blocks = line_blocks(stream, _BLOCK_BYTES)
+            for lines in islice(blocks, most):
                 if not number and _is_document(path, lines):
-                    yield from _document_tables(b"\n".join([*lines, *_rest(stream)]), schema, most)
+                    yield from _document_tables(b"\n".join([*lines, *_rest(blocks)]), schema, most)
                     return
                 yield from _parsed([*enumerate(lines, start=number + 1)], schema, "line")
                 number += len(lines)
@@ -178,9 +179,9 @@ def _is_document(path: str, lines: Sequence[bytes]) -> bool:
     return first.startswith(b"[") or (first.startswith(b"{") and first.endswith((b"{", b"[", b",", b":")))
 
 
-def _rest(stream: Any) -> Iterator[bytes]:
+def _rest(blocks: Iterator[list[bytes]]) -> Iterator[bytes]:
     size = 0
-    for lines in line_blocks(stream, _BLOCK_BYTES):
+    for lines in blocks:
         yield from lines
         size += sum(map(len, lines))
         if size > _MOST_DOCUMENT_BYTES:

@@ -30,6 +30,8 @@ def canonical_type(dtype: pa.DataType) -> pa.DataType:
             return ImageType(spec, FIXED_STORAGE if spec.is_fixed else DYNAMIC_STORAGE)
         case TensorType():
             return TensorType(dtype.dtype, STORAGE)
+        case pa.FixedShapeTensorType() if _is_in_order(dtype):
+            return pa.fixed_shape_tensor(dtype.value_type, dtype.shape)
         case pa.BaseExtensionType():
             return dtype
         case pa.ListType() | pa.LargeListType() | pa.ListViewType() | pa.LargeListViewType():
@@ -87,6 +89,11 @@ def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataTy
     """Give Polars dtypes as canonical Arrow types."""
     arrow = pl.DataFrame(schema=dict(schema)).to_arrow().schema
     return {field.name: canonical_type(field.type) for field in arrow}
+
+
+def _is_in_order(tensor: pa.FixedShapeTensorType) -> bool:
+    """Whether a type says, and need not, that the axes of its tensors are as they lie in memory."""
+    return tensor.permutation is not None and list(tensor.permutation) == sorted(tensor.permutation)
 
 
 @lru_cache(maxsize=1024)
