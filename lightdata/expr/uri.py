@@ -46,7 +46,7 @@ class UriNamespace:
         on_error : {"raise", "null"}
             What becomes of a row whose file cannot be read; rows that become null are told in the run's log.
         max_connections : int
-            Files read at a time, by all workers together.
+            Files that this step reads at a time, by all workers together.
         timeout_s : float
             Seconds for one try over HTTP, redirects and all; other filesystems keep their own time.
         max_bytes : int

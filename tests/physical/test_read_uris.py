@@ -283,3 +283,34 @@ def test_an_unfinished_query_leaves_no_threads(web):
         if one.name.startswith("lightdata-read"):
             one.join(30)
             assert not one.is_alive()
+
+
+QUERIES = {
+    "a condition": lambda ds: ds.filter(read().image.height() > 6).select("id"),
+    "a condition on the result": lambda ds: ds.with_columns(h=read().image.height()).filter(ld.col("h") > 6),
+    "an aggregate": lambda ds: ds.select(read().image.height().max()),
+    "beside one": lambda ds: ds.with_columns(read().image.height() / pl.col("id").max()),
+    "a window": lambda ds: ds.with_columns(r=read().image.height().sum().over(pl.col("id") % 2)),
+    "a group": lambda ds: ds.with_columns(h=read().image.height()).group_by("h").agg(pl.col("id").sum()),
+    "a renamed column": lambda ds: ds.rename({"url": "u"}).with_columns(h=ld.col("u").uri.read(allow_private=True)),
+    "its own column": lambda ds: ds.with_columns(url=read()).with_columns(h=ld.col("url").image.height()).drop("url"),
+    "comparing two": lambda ds: ds.select(
+        read()
+        .image.resize(2, 2)
+        .image.to_tensor()
+        .tensor.cosine_similarity(read().image.flip_up_down().image.resize(2, 2).image.to_tensor())
+    ),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_readings_compose(web, query):
+    """Wherever a reading stands, the answer is the same as written and optimized."""
+    before = ld.config()
+    ds = QUERIES[query](urls(web, 12))
+    try:
+        found = [ld.config(workers=0, progress=False, optimize=optimize) and ds.collect() for optimize in (True, False)]
+    finally:
+        ld.config(workers=before.workers, progress=before.progress, optimize=before.optimize)
+    assert found[0].height > 0
+    assert found[0].equals(found[1])
