@@ -42,6 +42,9 @@ class JsonFormat(FileFormat):
     stored: pa.Schema | None = None
     """The columns, as Arrow parses them."""
 
+    declared: Schema | None = None
+    """The columns, as a user wants them."""
+
     @property
     def name(self) -> str:
         """As the format is called."""
@@ -55,6 +58,8 @@ class JsonFormat(FileFormat):
     @property
     def schema(self) -> Schema | None:
         """The columns, canonical."""
+        if self.declared is not None:
+            return self.declared
         return None if self.stored is None else Schema.of(canonical(self.stored.empty_table()))
 
     def learned(self, path: str, filesystem: FileSystem) -> Self:
@@ -79,10 +84,19 @@ class JsonFormat(FileFormat):
             if isinstance(table, RowError):
                 yield table
                 continue
-            held = canonical(table if request.columns is None else table.select(list(request.columns)))
+            held = self._held(table if request.columns is None else table.select(list(request.columns)), path)
             if request.columns == ():
                 held = pa.table({"": pa.nulls(table.num_rows)})
             yield from held.combine_chunks().to_batches(max_chunksize=request.batch_rows)
+
+    def _held(self, table: pa.Table, path: str) -> pa.Table:
+        if self.declared is None:
+            return canonical(table)
+        kinds = pa.schema([(name, self.declared[name]) for name in table.schema.names])
+        try:
+            return table.cast(kinds)
+        except (pa.ArrowException, ValueError) as error:
+            raise DecodeError(f"{error}; see schema=", uri=path) from error
 
     def _tables(
         self, path: str, filesystem: FileSystem, schema: pa.Schema | None, *, most: int | None = None
@@ -244,6 +258,8 @@ def parsed_type(kind: pa.DataType) -> pa.DataType:
             return pa.list_(parsed_type(kind.value_type))
         case pa.StructType():
             return pa.struct([(field.name, parsed_type(field.type)) for field in kind])
+    if pa.types.is_date(kind):
+        return pa.timestamp("s")  # of dates it would want the number
     return pa.string() if pa.types.is_large_string(kind) else pa.binary() if pa.types.is_large_binary(kind) else kind
 
 

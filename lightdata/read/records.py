@@ -233,7 +233,7 @@ def read_json(paths: Paths, *, schema: Any = None, **files: Unpack[FileOptions])
 
     known = declared_schema(schema)
     stored = None if known is None else pa.schema([(name, parsed_type(kind)) for name, kind in known.items()])
-    return _rows(rows_of(paths, JsonFormat(stored=stored), files, "read_json"))
+    return _rows(rows_of(paths, JsonFormat(stored=stored, declared=known), files, "read_json"))
 
 
 def read_text(
