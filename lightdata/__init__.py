@@ -26,11 +26,13 @@ from lightdata.errors import (
     RowError,
     SchemaError,
     WorkerDiedError,
+    WriteError,
 )
 from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
 from lightdata.read.images import read_binary_files, read_images
+from lightdata.read.interchange import from_huggingface, from_tf, from_torch
 from lightdata.read.objects import (
     from_arrow,
     from_items,
@@ -81,15 +83,19 @@ __all__ = [
     "SchemaError",
     "Stats",
     "WorkerDiedError",
+    "WriteError",
     "WriteResult",
     "col",
     "concat",
     "config",
     "from_arrow",
+    "from_huggingface",
     "from_items",
     "from_numpy",
     "from_pandas",
     "from_polars",
+    "from_tf",
+    "from_torch",
     "image_type",
     "lit",
     "range",

@@ -12,7 +12,8 @@
     ├── RowError                     one row could not be processed
     │   ├── ReadError                (OSError)      its bytes could not be read
     │   ├── DecodeError              (ValueError)   its bytes are not what they should be
-    │   └── EncodeError              (ValueError)   its value cannot be written in this format
+    │   ├── EncodeError              (ValueError)   its value cannot be written in this format
+    │   └── WriteError               (OSError)      its value could not be written where it should be
     ├── DeviceError                  (RuntimeError) the device that was asked for cannot be used
     ├── OutputExistsError            (FileExistsError) writing would replace files
     ├── NotRunError                  (RuntimeError) what only a run can tell was asked before there was one
@@ -120,6 +121,10 @@ class DecodeError(RowError, ValueError):
 
 class EncodeError(RowError, ValueError):
     """A value cannot be written in the format that was asked for."""
+
+
+class WriteError(RowError, OSError):
+    """A value could not be written where it should be."""
 
 
 class DeviceError(LightdataError, RuntimeError):

@@ -117,19 +117,28 @@ def to_torch(batches: Iterator[dict[str, Any]], dtypes: Any, device: str | None)
         If torch is not installed.
     """
     try:
-        import torch  # noqa: PLC0415 - an optional extra
+        import torch  # noqa: F401, PLC0415 - an optional extra
     except ImportError:
         raise ArgumentError("iter_torch_batches needs torch; install it, or use iter_batches") from None
     for batch in batches:
         yield {
-            name: _tensor(torch, name, array).to(
+            name: torch_tensor(name, array).to(
                 dtype=dtypes.get(name) if isinstance(dtypes, dict) else dtypes, device=device
             )
             for name, array in batch.items()
         }
 
 
-def _tensor(torch: Any, name: str, array: np.ndarray[Any, Any]) -> Any:
+def torch_tensor(name: str, array: np.ndarray[Any, Any]) -> Any:
+    """Make a tensor of a column, or of a value of it; the array is not copied.
+
+    Raises
+    ------
+    SchemaError
+        If it is no array of numbers.
+    """
+    import torch  # noqa: PLC0415 - an optional extra
+
     if array.dtype.kind not in "biufc":
         raise SchemaError(f"iter_torch_batches: column {name!r} is no array of numbers of one shape; drop or resize it")
     return torch.from_numpy(np.ascontiguousarray(array))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lightdata.dataset.exchange import Exchange
+from lightdata.dataset.handover import Handover
 
 
-class Dataset(Exchange):
+class Dataset(Handover):
     """A lazy table whose columns may be images and tensors.
 
     Verbs that return a dataset add a step to its plan and check it; nothing runs until rows are asked for. Rows

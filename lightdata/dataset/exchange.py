@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from lightdata.dataset.writing import Writing
+from lightdata.dataset.writers import Writers
 from lightdata.errors import ArgumentError, ColumnNotFoundError, ExpressionError, PlanError, SchemaError
 from lightdata.execute.executor import close
 from lightdata.expr.deferred import in_words
@@ -32,7 +32,7 @@ _NO_TABLE = re.compile(r"relation '(.*)' was not found")
 _NO_COLUMN = re.compile(r'unable to find column "(.*?)"; valid columns: \[(.*?)\]')
 
 
-class Exchange(Writing):
+class Exchange(Writers):
     """A query that Polars can go on with."""
 
     def to_lazy(self) -> pl.LazyFrame:

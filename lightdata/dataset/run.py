@@ -17,6 +17,7 @@ from lightdata.optimize.stages import optimize
 from lightdata.physical.builder import TASK_ROWS
 from lightdata.physical.lower import lower
 from lightdata.physical.stage import Pipeline, SourceScan
+from lightdata.plan.effect import writes
 from lightdata.plan.estimate import Estimate, estimate
 from lightdata.plan.node import Limit, MapBatches, MapRows, Plan, Scan, Write
 from lightdata.plan.seed import with_seeds
@@ -88,13 +89,13 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
 def rows_known(plan: Plan) -> int | None:
     """Count the rows of a plan from what its sources know, or give ``None`` where it must run.
 
-    Users' functions are always called: they may be what a query is run for.
+    Users' functions are always called, and files always written: they may be what a query is run for.
     """
     verify(plan)
     if not config().optimize:
         return None
     plan, _ = optimize(plan)
-    if any(isinstance(step, MapRows | MapBatches | Write) for step in plan.walk()):
+    if any(isinstance(step, MapRows | MapBatches | Write) or writes(step) for step in plan.walk()):
         return None
     # Whether the answer would be exact is known before any source is asked.
     if not _is_told(estimate(plan, lambda _: Extent(rows=1))):

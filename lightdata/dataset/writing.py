@@ -1,125 +1,102 @@
-"""The verbs that run a query and write its rows to files."""
+"""What every writing verb does: run a query into a staging folder, then commit."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 from lightdata.dataset.consumption import Consumption
-from lightdata.io.commit import WriteMode, WriteResult, check_target, commit, staging_in
-from lightdata.io.images import ImageSink, check_template
-from lightdata.io.part_sinks import NumpySink, ParquetSink
+from lightdata.errors import ArgumentError, RowError
+from lightdata.io.commit import Staged, WriteMode, WriteResult, check_target, commit, write_errors, write_mode
+from lightdata.io.location import FileSystem
 from lightdata.io.sink import Sink, StagedFile
-from lightdata.io.tfrecord.sink import TFRecordSink
-from lightdata.kernels.encode import codec_of
+from lightdata.io.target import Target, target_at
 from lightdata.plan.node import Write
+from lightdata.plan.schema import schema_of
 from lightdata.plan.verify import verify_step
+from lightdata.types.schema import Schema
+
+Joined = Callable[[Sequence[StagedFile], Path], Sequence[StagedFile]]
+"""Makes other files of all those that were staged."""
+
+
+class Destination(NamedTuple):
+    """Where an output goes, and what becomes of one that is there."""
+
+    target: Target
+    mode: WriteMode
+
+
+def destination(path: str | os.PathLike[str], mode: object, filesystem: FileSystem = None) -> Destination:
+    """Find where to write to.
+
+    Raises
+    ------
+    ArgumentError
+        If the mode has no meaning, or no filesystem is known for the path.
+    """
+    return Destination(target_at(path, filesystem), write_mode(mode))
+
+
+def check_on_error(on_error: str) -> str:
+    """Refuse what is not a way to treat rows that cannot be written.
+
+    Raises
+    ------
+    ArgumentError
+        For another word.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ArgumentError(f"on_error of a writer is 'raise' or 'skip'; got {on_error!r}")
+    return on_error
 
 
 class Writing(Consumption):
     """A query that can be written.
 
-    Files are written by the workers into a hidden folder inside the target and moved into place together at the
-    end; a run that fails leaves nothing.
+    Files are written by the workers into a staging folder, forced to disk, and moved into place together at the end;
+    a run that fails leaves nothing, and what it would have replaced as it was. The moves of two jobs to one folder
+    never mix.
     """
 
-    def write_images(
-        self,
-        path: str | os.PathLike[str],
-        column: str,
-        file_format: str = "png",
-        *,
-        name: str | None = None,
-        mode: WriteMode = "error",
-        **options: Any,
-    ) -> WriteResult:
-        """Write one image file a row.
-
-        Parameters
-        ----------
-        path : folder
-        column : str
-            Images, or uint8 pixels ``[H, W]`` or ``[H, W, 1|3|4]``; 16-bit grey goes to PNG and TIFF. Null images
-            are left out.
-        file_format : "png", "jpeg", "webp", "tiff" or "bmp"
-        name : str, optional
-            A column whose values name the files, or a template of columns and ``{row}``, such as
-            ``"{label}/{row:06d}"``. By default files are numbered.
-        mode : "error" or "overwrite"
-            Whether files of the same name may be replaced; numbered files of a longer output before are removed then.
-        options
-            Pillow's for the format, such as ``quality=90``.
-
-        Raises
-        ------
-        OutputExistsError
-            If files would be replaced.
-        EncodeError
-            If the format cannot hold an image.
-        """
-        codec_of(file_format, options)
-        check_template(name)
-        sink = ImageSink(column=column, file_format=file_format.lower(), options=options, name=name)
-        return self._write(path, sink, mode)
-
-    def write_parquet(
-        self, path: str | os.PathLike[str], *, compression: str = "snappy", mode: WriteMode = "error"
-    ) -> WriteResult:
-        """Write Parquet files, ``part-00000.parquet`` and on, into a folder.
-
-        Images and tensors keep their types; an untouched image column keeps the bytes of its files.
-        """
-        return self._write(path, ParquetSink(compression=compression), mode)
-
-    def write_numpy(self, path: str | os.PathLike[str], column: str, *, mode: WriteMode = "error") -> WriteResult:
-        """Write one column as NumPy files ``[N, ...]``, ``part-00000.npy`` and on, into a folder.
-
-        Raises
-        ------
-        EncodeError
-            If rows differ in shape or are null: nothing is ever pickled.
-        """
-        return self._write(path, NumpySink(column=column), mode)
-
-    def write_tfrecords(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        compression: Literal["GZIP", "ZLIB"] | None = None,
-        mode: WriteMode = "error",
-    ) -> WriteResult:
-        """Write TFRecord files of ``tf.train.Example`` messages, ``part-00000.tfrecords`` and on, into a folder.
-
-        Integers and booleans become ``int64_list``, floats ``float_list`` (float64 is rounded to float32), text,
-        bytes and images ``bytes_list``: an image is the bytes of its file, or a PNG where it is pixels. Lists become
-        several values. So do tensors of one shape, row by row; their shape is not written, and given again when they
-        are read, as in ``read_tfrecords(..., schema={"x": ld.tensor_type("float32", (2, 3))})``. A null is a missing
-        feature.
-
-        Parameters
-        ----------
-        path : folder
-        compression : "GZIP" or "ZLIB", optional
-            Of the whole files; their names then end in ``.gz`` or ``.zlib``.
-        mode : "error" or "overwrite"
-            Whether files of the same name may be replaced.
-
-        Raises
-        ------
-        SchemaError
-            If a column is of a type that no feature holds, such as dates or lists of lists.
-        EncodeError
-            If a value is out of the range of int64 or float32, a list holds a null, or tensors have many shapes of
-            more than one dimension.
-        """
-        return self._write(path, TFRecordSink(compression=compression), mode)
-
-    def _write(self, path: str | os.PathLike[str], sink: Sink, mode: WriteMode) -> WriteResult:
+    def _write(self, to: Destination, sink: Sink, *, multiple_of: int = 1, joined: Joined | None = None) -> WriteResult:
         verify_step(Write(input=self._plan, sink=sink, directory=""))
-        target = check_target(path, sink, mode)
-        with staging_in(target) as staging:
-            files: list[StagedFile] = []
-            plan = Write(input=self._plan, sink=sink, directory=str(staging.absolute()))
-            for batch in self._run(plan, verb=f"write {sink}"):
-                files.extend(StagedFile(**row) for row in batch.to_pylist())
-            return commit(target, sink, files, mode=mode)
+        if not check_target(to.target, sink, to.mode):
+            return WriteResult(to.target.shown, (), 0, 0)
+        with _staging(to.target) as staging:
+            plan = Write(input=self._plan, sink=sink, directory=str(staging.absolute()), multiple_of=multiple_of)
+            staged = self._stage(plan, staging)
+            if joined is not None:
+                with write_errors(to.target.shown):
+                    staged = staged._replace(files=joined(staged.files, staging))
+            return commit(to.target, sink, staged, mode=to.mode)
+
+    def _stage(self, plan: Write, folder: Path) -> Staged:
+        """Run a query, and count the rows of its tasks: those that are not written are told by their number."""
+        files: list[StagedFile] = []
+        failures: list[RowError] = []
+        rows = 0
+        for batch in self._run(plan, verb=f"write {plan.sink}"):
+            described = [StagedFile(**row) for row in batch.to_pylist()]
+            for number, file in enumerate(described):
+                if not file.path:
+                    row = rows + (number if file.row is None else file.row)
+                    failures.append(file.failure(row=row, stage=f"write {plan.sink}"))
+            rows += sum(file.rows if file.path else 1 for file in described)
+            files += described
+        return Staged(folder, files, failures)
+
+    def _known_schema(self) -> Schema | None:
+        """The columns, where the plan alone tells them."""
+        return schema_of(self._plan)
+
+
+@contextmanager
+def _staging(target: Target) -> Iterator[Path]:
+    with ExitStack() as stack:
+        with write_errors(target.shown):
+            staging = stack.enter_context(target.staging())
+        yield staging

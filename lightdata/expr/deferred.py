@@ -30,6 +30,7 @@ from lightdata.types import operation as ops
 from lightdata.types import tensor_operation as tensor_ops
 from lightdata.types.operation import Operation
 from lightdata.types.result_type import output_type
+from lightdata.types.uri_operation import ReadUri, WriteUri
 
 MARK = "\u2063"
 """Starts the name of every deferred column: an invisible separator, so that words print as words."""
@@ -62,6 +63,8 @@ _CONSTRUCTORS: dict[str, Callable[..., Operation]] = {
     "transpose": tensor_ops.Transpose,
     "normalize": tensor_ops.Normalize,
     "cosine_similarity": tensor_ops.CosineSimilarity,
+    "read": ReadUri,
+    "write": WriteUri,
     **{name: partial(ops.Attribute, name=name) for name in ATTRIBUTES},
     **{name: partial(tensor_ops.Reduce, function=name) for name in ("argmax", "mean", "norm")},
 }
@@ -84,8 +87,25 @@ class Chain:
     @property
     def inputs(self) -> frozenset[str]:
         """The base columns that must exist."""
+        named = {name for step in self.operations if isinstance(step, WriteUri) for name in step.name_columns}
+        return frozenset({self.column}).union(named, *(other.inputs for other in self._others))
+
+    @property
+    def _others(self) -> tuple[Chain, ...]:
         others = [step.other for step in self.operations if isinstance(step, tensor_ops.CosineSimilarity)]
-        return frozenset({self.column}).union(*(other.inputs for other in others if isinstance(other, Chain)))
+        return tuple(other for other in others if isinstance(other, Chain))
+
+    @property
+    def reads(self) -> tuple[Chain, ...]:
+        """The readings of files that it begins with, or that what it compares with does: chains of one operation."""
+        first = self.operations[:1]
+        mine = (Chain(self.column, first),) if first and isinstance(first[0], ReadUri) else ()
+        return (*mine, *(read for other in self._others for read in other.reads))
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it writes files: it must run exactly once for each row."""
+        return bool(self.operations) and isinstance(self.operations[-1], WriteUri)
 
     @property
     def is_attribute(self) -> bool:
@@ -98,13 +118,7 @@ class Chain:
 
     def renamed(self, names: Mapping[str, str]) -> Chain:
         """Copy it starting at other columns, by a mapping of old to new names."""
-        operations = tuple(
-            replace(step, other=step.other.renamed(names))
-            if isinstance(step, tensor_ops.CosineSimilarity) and isinstance(step.other, Chain)
-            else step
-            for step in self.operations
-        )
-        return Chain(names.get(self.column, self.column), operations)
+        return Chain(names.get(self.column, self.column), tuple(_renamed(step, names) for step in self.operations))
 
     def type_in(self, schema: dict[str, pa.DataType] | Any) -> pa.DataType:
         """Give the type of the result.
@@ -122,6 +136,15 @@ class Chain:
     def __str__(self) -> str:
         column = self.column if _IDENTIFIER.fullmatch(self.column) else json.dumps(self.column)
         return ".".join([column, *(_operation_words(step) for step in self.operations)])
+
+
+def _renamed(step: Operation, names: Mapping[str, str]) -> Operation:
+    match step:
+        case tensor_ops.CosineSimilarity(other=Chain() as other):
+            return replace(step, other=other.renamed(names))
+        case WriteUri(name_columns=columns) if names.keys() & set(columns):
+            return replace(step, columns=tuple(names.get(name, name) for name in columns))
+    return step
 
 
 def _operation_words(operation: Operation) -> str:
@@ -236,9 +259,23 @@ def chain_of(expr: pl.Expr, accessor: str) -> tuple[Chain, str]:
 def extend(expr: pl.Expr, operation: Operation, accessor: str) -> pl.Expr:
     """Add an operation to the chain an expression is."""
     chain, output = chain_of(expr, accessor)
-    if chain.operations and isinstance(chain.operations[-1], ops.Attribute | ops.Encode):
+    last = chain.operations[-1] if chain.operations else None
+    written = isinstance(last, ops.Encode) and isinstance(operation, WriteUri)
+    if isinstance(last, ops.Attribute | ops.Encode | WriteUri) and not written:
         raise ExpressionError(f"{chain} ends a chain; nothing can follow it")
     return pl.col(chain.then(operation).name).alias(output)
+
+
+def check_on_error(on_error: str) -> None:
+    """Refuse what an operation cannot do with a row that fails: rows are never left out of an expression.
+
+    Raises
+    ------
+    ArgumentError
+        If it is neither "raise" nor "null".
+    """
+    if on_error not in ("raise", "null"):
+        raise ArgumentError(f"on_error must be 'raise' or 'null' in an expression; got {on_error!r}")
 
 
 def deferred_columns(expr: pl.Expr) -> Iterator[Chain]:

@@ -9,7 +9,7 @@ import polars as pl
 from PIL import Image
 
 from lightdata.errors import ArgumentError
-from lightdata.expr.deferred import extend
+from lightdata.expr.deferred import check_on_error, extend
 from lightdata.types import operation as ops
 from lightdata.types.image_spec import MODES
 
@@ -31,10 +31,16 @@ class ImageNamespace:
     def __init__(self, expr: pl.Expr) -> None:
         self._expr = expr
 
-    def decode(self, mode: str | None = None, *, exif_transpose: bool = True) -> pl.Expr:
-        """Decode encoded bytes, upright, in the mode that keeps everything or in ``mode``."""
+    def decode(
+        self, mode: str | None = None, *, exif_transpose: bool = True, on_error: Literal["raise", "null"] = "raise"
+    ) -> pl.Expr:
+        """Decode encoded bytes, upright, in the mode that keeps everything or in ``mode``.
+
+        With ``on_error="null"`` a broken image gives null, and is told in the run's log.
+        """
         _check_mode(mode)
-        return self._then(ops.Decode(mode=mode, exif_transpose=exif_transpose))
+        check_on_error(on_error)
+        return self._then(ops.Decode(mode=mode, exif_transpose=exif_transpose, on_error=on_error))
 
     def resize(self, height: int, width: int, *, interpolation: str = "bilinear") -> pl.Expr:
         """Scale to a size in pixels, antialiased as Pillow does."""

@@ -1,15 +1,17 @@
-"""Zip archives from outside, checked before anything in them is expanded."""
+"""Zip archives from outside (PKWARE's APPNOTE 6.3.9), checked before anything in them is expanded."""
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
-from typing import IO, Any
+from typing import NamedTuple
 
 from lightdata.errors import DecodeError, LightdataError
-from lightdata.io.location import FileSystem, locate, read_error, regular_size
+from lightdata.io.location import FileSystem, locate, read_error, read_range, regular_size
 from lightdata.kernels.tally import tally
 
 MOST_MEMBERS = 1_000_000
@@ -25,6 +27,108 @@ _SMALL_BYTES = 1 << 20
 """Members that expand to no more may do so from any size: a page of one colour packs very well."""
 
 _ENCRYPTED = 0x1
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_MAGIC = b"PK\x03\x04"
+_SLACK = 512
+"""Bytes read beyond a member's name, for what else its local header holds; where that is more, it is read again."""
+
+
+class Packed(NamedTuple):
+    """A member of an archive, and all that is needed to unpack it without the list of the others."""
+
+    name: str
+    offset: int
+    """Of its local header, in bytes."""
+
+    packed_bytes: int
+    unpacked_bytes: int
+    method: int
+    checksum: int
+    flags: int
+
+
+def list_packed(path: str, filesystem: FileSystem = None) -> list[Packed]:
+    """List the files of an archive, folders left out.
+
+    Raises
+    ------
+    ReadError
+        If it cannot be read.
+    DecodeError
+        If it is no archive, or one made to do harm.
+    """
+    with opened_zip(path, filesystem) as archive:
+        return [
+            Packed(
+                name=member.filename,
+                offset=member.header_offset,
+                packed_bytes=member.compress_size,
+                unpacked_bytes=member.file_size,
+                method=member.compress_type,
+                checksum=member.CRC,
+                flags=member.flag_bits,
+            )
+            for member in archive.infolist()
+            if not member.is_dir()
+        ]
+
+
+def unpacked(path: str, filesystem: FileSystem, member: Packed) -> bytes:
+    """Read one member where it lies, and expand it.
+
+    Raises
+    ------
+    ReadError
+        If the archive cannot be read.
+    DecodeError
+        If the member is encrypted, damaged, packed in another way than "deflate", or more than an honest one may be.
+    """
+    name = f"{path}::{member.name}"
+    _check_member(member, name)
+    guess = _LOCAL_HEADER.size + len(member.name.encode()) + _SLACK
+    content = read_range(path, member.offset, member.offset + guess + member.packed_bytes, filesystem)
+    if len(content) < _LOCAL_HEADER.size or not content.startswith(_MAGIC):
+        raise DecodeError("its header is not where the archive says", uri=name)
+    *_, name_bytes, extra_bytes = _LOCAL_HEADER.unpack_from(content)
+    start = _LOCAL_HEADER.size + name_bytes + extra_bytes
+    stop = start + member.packed_bytes
+    if stop > len(content):
+        content = read_range(path, member.offset, member.offset + stop, filesystem)
+    packed = memoryview(content)[start:stop]
+    if len(packed) != member.packed_bytes:
+        raise DecodeError(f"cut off: it has {len(packed)} of {member.packed_bytes} bytes", uri=name)
+    return _expanded(packed, member, name)
+
+
+def _check_member(member: Packed, name: str) -> None:
+    if member.flags & _ENCRYPTED:
+        raise DecodeError("encrypted; unpack the archive first", uri=name)
+    if member.unpacked_bytes > MOST_MEMBER_BYTES:
+        raise DecodeError(
+            f"it expands to {member.unpacked_bytes} bytes; at most {MOST_MEMBER_BYTES} are read", uri=name
+        )
+    if member.unpacked_bytes > max(_SMALL_BYTES, MOST_RATIO * member.packed_bytes):
+        raise DecodeError(
+            f"{member.packed_bytes} bytes expand to {member.unpacked_bytes}, more than {MOST_RATIO} to 1", uri=name
+        )
+    if member.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DecodeError(f"packed by method {member.method}; only stored and deflated members are read", uri=name)
+
+
+def _expanded(packed: memoryview, member: Packed, name: str) -> bytes:
+    if member.method == zipfile.ZIP_STORED:
+        content = bytes(packed)
+    else:
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = stream.decompress(packed, member.unpacked_bytes + 1)
+        except zlib.error as error:
+            raise DecodeError(f"cannot be unpacked: {error}", uri=name) from error
+    if len(content) != member.unpacked_bytes:
+        raise DecodeError(f"it says {member.unpacked_bytes} bytes, and expands to others", uri=name)
+    if zlib.crc32(content) != member.checksum:
+        raise DecodeError("its checksum is wrong", uri=name)
+    return content
 
 
 @contextmanager
@@ -77,38 +181,3 @@ def check_members(members: Sequence[zipfile.ZipInfo], path: str) -> None:
     for one, after in pairwise(placed):
         if one.header_offset + one.compress_size > after.header_offset:
             raise DecodeError(f"members {one.filename!r} and {after.filename!r} overlap", uri=path)
-
-
-def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -> bytes:
-    """Expand one member, no further than it says and an honest one may.
-
-    Raises
-    ------
-    DecodeError
-        If it is encrypted, damaged, packed too tightly to be honest, or longer than it says.
-    """
-    name = f"{path}::{member.filename}"
-    if member.flag_bits & _ENCRYPTED:
-        raise DecodeError("encrypted; unpack it first", uri=name)
-    if member.file_size > MOST_MEMBER_BYTES:
-        raise DecodeError(f"it expands to {member.file_size} bytes; at most {MOST_MEMBER_BYTES} are read", uri=name)
-    if member.file_size > max(_SMALL_BYTES, MOST_RATIO * member.compress_size):
-        raise DecodeError(
-            f"{member.compress_size} bytes expand to {member.file_size}, more than {MOST_RATIO} to 1", uri=name
-        )
-    try:
-        with archive.open(member) as stream:
-            content = _read_exactly(stream, member.file_size, name)
-    except LightdataError:
-        raise
-    except Exception as error:  # a damaged member can fail in any way
-        raise DecodeError(f"cannot be unpacked: {error}", uri=name) from error
-    tally("bytes_read", member.compress_size)
-    return content
-
-
-def _read_exactly(stream: IO[Any], size: int, name: str) -> bytes:
-    content: bytes = stream.read(size + 1)
-    if len(content) != size:
-        raise DecodeError(f"it says {size} bytes, and expands to others", uri=name)
-    return content

@@ -106,7 +106,10 @@ def _validated(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
 def _held(schema: pa.Schema, path: str) -> Schema:
     if len(set(schema.names)) < len(schema.names):
         raise SchemaError(f"{path} has two columns of one name: {', '.join(schema.names)}")
-    return Schema.of(canonical(schema.empty_table()))
+    try:
+        return Schema.of(schema)
+    except SchemaError as error:
+        raise SchemaError(f"{path} has a column that cannot be held: {error}") from error
 
 
 @contextmanager

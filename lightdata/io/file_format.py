@@ -38,6 +38,9 @@ class Request:
     n_rows: int | None = None
     """Rows after which nothing more will be asked for."""
 
+    every_column: bool = False
+    """Whether a row fails for any of its values, so that the same rows do whatever columns are asked for."""
+
 
 class FileFormat(Protocol):
     """Describes how one kind of file holds rows: a frozen, picklable value that opens files where they are read."""

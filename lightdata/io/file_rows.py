@@ -15,8 +15,8 @@ from lightdata.io.arrow_predicate import conjuncts
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.files import FileListSource, are_local, describe_paths
 from lightdata.io.location import FileSystem
-from lightdata.io.source import Bounds, Extent, OnError, Pushdowns, ReadTask
-from lightdata.types.plain_array import plain_array
+from lightdata.io.source import URI, Bounds, Extent, OnError, Pushdowns, ReadTask
+from lightdata.types.plain_array import plain_array, repeated
 from lightdata.types.schema import Schema
 
 Format = TypeVar("Format", bound=FileFormat)
@@ -239,7 +239,9 @@ class FileRowsTask:
             yield self.part
             return
         stored = None if self.columns is None else tuple(name for name in self.columns if name not in self.constants)
-        request = Request(columns=stored, batch_rows=self.batch_rows, n_rows=self.n_rows)
+        request = Request(
+            columns=stored, batch_rows=self.batch_rows, n_rows=self.n_rows, every_column=self.on_error != "raise"
+        )
         try:
             yield from self.file_format.read(self.path, self.filesystem, self.part, request)
         except RowError as error:
@@ -265,6 +267,10 @@ class FileRowsTask:
         named = {name: pa.repeat(value, rows) for name, value in self.constants.items()}
         columns = {_NO_COLUMN: pa.nulls(rows), **stored, **named}
         names = [name for name in columns if name != _NO_COLUMN] if self.columns is None else list(self.columns)
+        if any(pa.types.is_large_binary(column.type) for column in stored.values()):
+            # Bytes may be decoded later on, and errors then name the file.
+            columns.setdefault(URI, repeated(self.path, rows))
+            names = [*(name for name in names if name != URI), URI]
         for name in names:
             if name not in columns:
                 raise ColumnNotFoundError.for_step(name, step=self.path, available=[*stored, *named])

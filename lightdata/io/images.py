@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
-import string
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 
-from lightdata.errors import ArgumentError, EncodeError, SchemaError
-from lightdata.io.sink import StagedFile
+from lightdata.errors import EncodeError, RowError, SchemaError
+from lightdata.io.sink import StagedFile, left_out
 from lightdata.kernels.columns import pixel_rows
 from lightdata.kernels.decode import to_pillow
-from lightdata.kernels.encode import codec_of, encode_image
-from lightdata.types.image import ImageType, iter_images
+from lightdata.kernels.encode import Codec, codec_of, encode_image
+from lightdata.types.file_name import checked_name, filled_template, in_braces, name_columns
+from lightdata.types.image import EncodedImage, ImageType, iter_images
 from lightdata.types.image_spec import mode_of
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
 
-_MAX_NAME_BYTES = 200
-"""Of one part of a file name; file systems stop at 255."""
-
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif")
 """What is taken off a file's name to name another; any other dot is part of the name."""
 
-_ROW_FORMAT = re.compile(r"\d*[dxX]?")
-"""How ``{row}`` may be written: nothing that could fill it up with slashes or dots."""
+_Pixels = EncodedImage | NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +39,8 @@ class ImageSink:
     options: Mapping[str, Any]
     name: str | None = None
     """A column of names, or a template such as ``{label}/{row:06d}`` with columns and the row's number."""
+
+    on_error: str = "raise"
 
     @property
     def is_numbered(self) -> bool:
@@ -78,19 +75,19 @@ class ImageSink:
     def write(self, batches: Iterator[pa.RecordBatch], staging: Path) -> Iterator[StagedFile]:
         """Write every image that is not null."""
         codec = codec_of(self.file_format, self.options)
+        row = 0
         for batch in batches:
-            names = self._names(batch, codec.suffix)
-            for number, image in enumerate(self._images(batch)):
-                if image is None:
-                    yield StagedFile("", None, 0, 0)
-                    continue
+            images, names = self._images(batch), self._name_values(batch)
+            for number in range(batch.num_rows):
                 try:
-                    content = encode_image(image, codec, self.options)
-                except EncodeError as error:
-                    raise error.at(row=number) from error.__cause__
-                path = staging / f"{uuid.uuid4().hex}.{codec.suffix}"
-                path.write_bytes(content)
-                yield StagedFile(str(path), names[number], 1, len(content))
+                    yield self._staged(
+                        images[number], {key: name[number] for key, name in names.items()}, codec, staging
+                    )
+                except RowError as error:
+                    if self.on_error == "raise":
+                        raise error.at(row=number) from error.__cause__
+                    yield left_out(error, row=row, name=None)
+                row += 1
 
     def check_files(self, files: Sequence[StagedFile]) -> None:
         """Every image stands for itself."""
@@ -105,31 +102,24 @@ class ImageSink:
     def _is_exact(self, codec: str, mode: str) -> bool:
         return codec == "WEBP" and mode in ("L", "LA")
 
-    def _images(self, batch: pa.RecordBatch) -> Iterator[Image.Image | None]:
+    def _staged(self, image: _Pixels | None, names: Mapping[str, Any], codec: Codec, staging: Path) -> StagedFile:
+        if image is None:
+            return StagedFile("", None, 0, 0)
+        name = None if self.name is None else checked_name(self._rendered(names), codec.suffix)
+        content = encode_image(_pillow_of(image), codec, self.options)
+        path = staging / f"{uuid.uuid4().hex}.{codec.suffix}"
+        path.write_bytes(content)
+        return StagedFile(str(path), name, 1, len(content))
+
+    def _images(self, batch: pa.RecordBatch) -> Sequence[_Pixels | None]:
         column = batch.column(self.column)
-        if isinstance(column.type, ImageType):
-            for image in iter_images(column):
-                yield None if image is None else to_pillow(image)
-            return
-        for number, pixels in enumerate(pixel_rows(column)):
-            yield None if pixels is None else _pillow_of(pixels, number)
+        return iter_images(column) if isinstance(column.type, ImageType) else pixel_rows(column)
 
     def _name_columns(self) -> tuple[str, ...]:
-        if self.name is None:
-            return ()
-        if "{" not in self.name:
-            return (self.name,)
-        fields = [field for _, field, _, _ in string.Formatter().parse(self.name) if field]
-        return tuple(field for field in fields if field != "row")
+        return () if self.name is None else name_columns(self.name)
 
-    def _names(self, batch: pa.RecordBatch, suffix: str) -> list[str | None]:
-        if self.name is None:
-            return [None] * batch.num_rows
-        values = {name: batch.column(name).to_pylist() for name in self._name_columns()}
-        return [
-            checked_name(self._rendered({name: column[row] for name, column in values.items()}), suffix)
-            for row in range(batch.num_rows)
-        ]
+    def _name_values(self, batch: pa.RecordBatch) -> dict[str, list[Any]]:
+        return {name: batch.column(name).to_pylist() for name in self._name_columns()}
 
     def _rendered(self, values: Mapping[str, Any]) -> str:
         """Fill in a row's values; its number is only known at commit, so ``{row}`` stays."""
@@ -137,68 +127,17 @@ class ImageSink:
             raise EncodeError(f"{nulls[0]} is null, which cannot name a file")
         if self.name is not None and "{" not in self.name:
             stem, suffix = os.path.splitext(os.path.basename(str(values[self.name])))
-            return _escaped(stem if suffix.lower() in _SUFFIXES else stem + suffix)
-        parts = []
-        for literal, field, spec, _ in string.Formatter().parse(self.name or ""):
-            parts.append(_escaped(literal))
-            if field == "row":
-                parts.append(f"{{row:{spec}}}")
-            elif field:
-                value = format(values[field], spec or "")
-                if "/" in value or "\\" in value or value in ("", ".", ".."):
-                    raise EncodeError(f"{field} is {value!r}, which cannot be part of a file name")
-                parts.append(_escaped(value))
-        return "".join(parts)
+            return in_braces(stem if suffix.lower() in _SUFFIXES else stem + suffix)
+        return filled_template(self.name or "", values)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def checked_name(name: str, suffix: str) -> str:
-    """Give a relative file name its suffix, and refuse one that would leave the target folder.
-
-    >>> checked_name("cat/1", "png")
-    'cat/1.png'
-
-    Raises
-    ------
-    EncodeError
-        If the name is absolute, climbs, is hidden, or is too long.
-    """
-    parts = name.split("/")
-    if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or "\\" in part for part in parts):
-        raise EncodeError(f"{name!r} is not a file name inside the target folder")
-    if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in parts):
-        raise EncodeError(f"a file name of {len(name)} characters is too long")
-    return name if name.lower().endswith(f".{suffix}") else f"{name}.{suffix}"
-
-
-def _pillow_of(pixels: np.ndarray[Any, Any], number: int) -> Image.Image:
-    if pixels.ndim == 3 and pixels.shape[2] == 1:  # noqa: PLR2004 - [H, W, 1] is one channel
-        pixels = pixels[..., 0]
+def _pillow_of(image: _Pixels) -> Image.Image:
+    if isinstance(image, EncodedImage):
+        return to_pillow(image)
+    pixels = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image  # noqa: PLR2004 - one channel
     if mode_of(pixels.shape, pixels.dtype) is None:
         raise EncodeError(
             f"a {pixels.dtype} array of shape {pixels.shape} is no image; images are uint8 [H, W] or [H, W, 1|3|4]. "
-            "Scale floats to 0..255 and cast them to uint8 first",
-            row=number,
+            "Scale floats to 0..255 and cast them to uint8 first"
         )
     return Image.fromarray(pixels)
-
-
-def check_template(name: str | None) -> None:
-    """Refuse a name template that cannot be read, when the query is built.
-
-    Raises
-    ------
-    ArgumentError
-        If braces do not match, a field has no name, or the row's number would be filled up with more than digits.
-    """
-    try:
-        parts = [(field, spec) for _, field, spec, _ in string.Formatter().parse(name or "") if field is not None]
-    except ValueError as error:
-        raise ArgumentError(f"name={name!r}: {error}") from None
-    if not all(field.isidentifier() for field, _ in parts):
-        raise ArgumentError(f"name={name!r}: each field names a column, or row")
-    if not all(_ROW_FORMAT.fullmatch(spec or "") for field, spec in parts if field == "row"):
-        raise ArgumentError(f"name={name!r}: row is written with digits, such as {{row:06d}}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from itertools import islice
+from typing import Self
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import json as pa_json
 
-from lightdata.errors import DecodeError, RowError
+from lightdata.errors import DecodeError, RowError, SchemaError
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.location import FileSystem
 from lightdata.io.stream import line_blocks, opened_stream, with_compressed
@@ -19,6 +22,17 @@ from lightdata.types.schema import Schema
 
 _BLOCK_BYTES = 4 << 20
 """Bytes that are parsed at once; the types of columns come from the first so many of the first file."""
+
+_MOST_DEPTH = 100
+"""Values inside values; Arrow's parser overflows the stack near 20,000, and nobody writes as many."""
+
+_MOST_DOCUMENT_BYTES = 1 << 30
+"""Bytes of a list, which is held at once."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_SPACE = re.compile(r"[ \t\r\n]*")
+# Numbers are not looked at: Python converts no more than 4,300 digits.
+_DECODER = json.JSONDecoder(parse_int=float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +59,13 @@ class JsonFormat(FileFormat):
 
     def learned(self, path: str, filesystem: FileSystem) -> Self:
         """Infer the columns from the start of a file."""
-        tables = [one for one in self._tables(path, filesystem, None, most=1) if isinstance(one, pa.Table)]
-        schemas = [table.schema for table in tables]  # several, where a line between them is broken
-        return replace(self, stored=pa.unify_schemas(schemas, promote_options="permissive"))
+        found = [*self._tables(path, filesystem, None, most=2)]
+        schemas = [one.schema for one in found if isinstance(one, pa.Table)]  # several, where a line is broken
+        if schemas:
+            return replace(self, stored=_unified(schemas, path))
+        for error in found:
+            raise error.at(uri=path, stage="read json")
+        return self  # no rows to learn from: another file may have some
 
     def read(
         self,
@@ -71,47 +89,148 @@ class JsonFormat(FileFormat):
     ) -> Iterator[pa.Table | RowError]:
         with opened_stream(path, filesystem) as stream:
             number = 0
-            for block, lines in enumerate(line_blocks(stream, _BLOCK_BYTES)):
-                if most is not None and block >= most:
+            blocks = line_blocks(stream, _BLOCK_BYTES)
+            for lines in islice(blocks, most):
+                if not number and _is_document(path, lines):
+                    yield from _document_tables(b"\n".join([*lines, *_rest(blocks)]), schema, most)
                     return
-                if not number and lines[0].lstrip().startswith(b"["):
-                    yield from _parsed(_lines_of(b"\n".join([*lines, bytes(stream.read())])), schema, 0)
-                    return
-                yield from _parsed(lines, schema, number)
+                yield from _parsed([*enumerate(lines, start=number + 1)], schema, "line")
                 number += len(lines)
 
 
-def _parsed(lines: Sequence[bytes], schema: pa.Schema | None, first: int) -> Iterator[pa.Table | RowError]:
-    """Parse a block of lines; where that fails, halves of it, down to the lines to blame."""
-    whole = b"\n".join(lines)
-    if not whole.strip():
+def _unified(schemas: list[pa.Schema], path: str) -> pa.Schema:
+    try:
+        stored = pa.unify_schemas(schemas, promote_options="permissive")
+        Schema.of(stored)
+    except (pa.ArrowException, SchemaError) as error:
+        raise DecodeError(f"its columns: {error}; declare them with schema=", uri=path) from error
+    return stored
+
+
+_Numbered = Sequence[tuple[int, bytes]]
+"""Objects as text, and where in the file they are."""
+
+
+def _parsed(objects: _Numbered, schema: pa.Schema | None, place: str) -> Iterator[pa.Table | RowError]:
+    """Parse objects; where that fails, halves of them, down to those to blame."""
+    objects = [(number, text) for number, text in objects if text and not text.isspace()]
+    if not objects:
         return
     try:
-        table = _table(whole, schema)
-    except (pa.ArrowException, ValueError) as error:
-        if len(lines) == 1:
-            yield DecodeError(f"line {first + 1}: {_told(error)}")
+        table = _table([text for _, text in objects], schema)
+    except (pa.ArrowException, SchemaError, ValueError) as error:
+        if len(objects) == 1:
+            yield DecodeError(f"{place} {objects[0][0]}: {_told(error)}")
             return
-        half = len(lines) // 2
-        yield from _parsed(lines[:half], schema, first)
-        yield from _parsed(lines[half:], schema, first + half)
+        half = len(objects) // 2
+        yield from _parsed(objects[:half], schema, place)
+        yield from _parsed(objects[half:], schema, place)
         return
     yield table
 
 
-def _table(content: bytes, schema: pa.Schema | None) -> pa.Table:
+def _table(objects: Sequence[bytes], schema: pa.Schema | None) -> pa.Table:
+    content = b"\n".join(objects)
+    _check_objects(objects, content)
     behavior = "infer" if schema is None else "error"
     parse = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior=behavior, newlines_in_values=False)
     read = pa_json.ReadOptions(use_threads=False, block_size=len(content) + 1)
-    return pa_json.read_json(pa.BufferReader(content), read_options=read, parse_options=parse)
+    table = pa_json.read_json(pa.BufferReader(content), read_options=read, parse_options=parse)
+    if table.num_rows != len(objects):
+        raise ValueError("more than one value")
+    if not table.num_columns and schema is None:
+        raise ValueError("an object without fields, before any with some; name the columns with schema=")
+    Schema.of(table)  # a name may be in another encoding
+    for column in table.columns:
+        column.validate(full=True)
+    return table
 
 
-def _lines_of(content: bytes) -> list[bytes]:
-    """Write the objects of one array a line each."""
-    rows: Any = json.loads(content)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a JSON file is objects, one a line, or one array of objects")
-    return [json.dumps(row).encode() for row in rows]
+def _check_objects(objects: Sequence[bytes], content: bytes) -> None:
+    """Refuse what Arrow's parser ends the process over: values nested without end, and null in the place of an object.
+
+    Raises
+    ------
+    ValueError
+        If there is such a value.
+    """
+    # One count in place of a look at each: nothing else stands between objects.
+    is_plain = content.startswith(b"{") and content.endswith(b"}") and content.count(b"}\n{") == len(objects) - 1
+    if not is_plain and not all(text.strip().startswith(b"{") and text.strip().endswith(b"}") for text in objects):
+        raise ValueError("not an object in braces")
+    if content.count(b"{") + content.count(b"[") - len(objects) < _MOST_DEPTH:
+        return
+    for text in objects:
+        if text.count(b"{") + text.count(b"[") > _MOST_DEPTH and _depth(text) > _MOST_DEPTH:
+            raise ValueError(f"values are nested more than {_MOST_DEPTH} deep")
+
+
+def _depth(text: bytes) -> int:
+    signs = np.frombuffer(_STRING.sub(b"", text), np.uint8) & 0xDF  # { and [ become one, } and ] another
+    steps = (signs == ord("[")).astype(np.int32) - (signs == ord("]"))
+    return int(np.cumsum(steps).max(initial=0))
+
+
+def _is_document(path: str, lines: Sequence[bytes]) -> bool:
+    """Whether a file begins with a list, or with an object that goes on in the next line."""
+    if any(ending in path.lower() for ending in (".jsonl", ".ndjson")):
+        return False
+    first = next((text for line in lines if (text := line.strip())), b"")
+    return first.startswith(b"[") or (first.startswith(b"{") and first.endswith((b"{", b"[", b",", b":")))
+
+
+def _rest(blocks: Iterator[list[bytes]]) -> Iterator[bytes]:
+    size = 0
+    for lines in blocks:
+        yield from lines
+        size += sum(map(len, lines))
+        if size > _MOST_DOCUMENT_BYTES:
+            raise DecodeError(f"a list of more than {_MOST_DOCUMENT_BYTES} bytes; save it as JSON lines")
+
+
+def _document_tables(content: bytes, schema: pa.Schema | None, most: int | None) -> Iterator[pa.Table | RowError]:
+    """Parse the objects of a list, or one after another, some megabytes at a time."""
+    objects: list[tuple[int, bytes]] = []
+    size = 0
+    damage: DecodeError | None = None
+    try:
+        for number, text in enumerate(_iter_document(content), start=1):
+            objects.append((number, text))
+            size += len(text)
+            if size > _BLOCK_BYTES:
+                yield from _parsed(objects, schema, "object")
+                if most is not None:
+                    return
+                objects, size = [], 0
+    except (ValueError, RecursionError) as error:
+        damage = DecodeError(f"the list after object {len(objects)}: {str(error) or type(error).__name__}")
+    yield from _parsed(objects, schema, "object")
+    if damage is not None:
+        yield damage
+
+
+def _iter_document(content: bytes) -> Iterator[bytes]:
+    """Cut the values of a list, or values one after another, out of a text, each on one line."""
+    text = content.decode()
+    at = _SPACE.match(text).end()  # type: ignore[union-attr]  # it matches nothing, too
+    is_list = text.startswith("[", at)
+    at += is_list
+    is_first = True
+    while True:
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        if at == len(text) and not is_list:
+            return
+        if is_list and text.startswith("]", at):
+            break
+        if is_list and not is_first:
+            if not text.startswith(",", at):
+                raise ValueError("no comma between two objects, or the file is cut off")
+            at = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
+        _, end = _DECODER.raw_decode(text, at)
+        yield text[at:end].replace("\n", " ").replace("\r", " ").encode()
+        at, is_first = end, False
+    if text[at + 1 :].strip():
+        raise ValueError("there is more after its end")
 
 
 def parsed_type(kind: pa.DataType) -> pa.DataType:

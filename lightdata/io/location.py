@@ -102,7 +102,7 @@ class Location:
             If the folder cannot be listed.
         """
         try:
-            found = _local_entries(folder) if self.remote is None else _remote_entries(self.remote, folder)
+            found = _local_entries(folder) if self.remote is None else remote_entries(self.remote, folder)
             return sorted(entry for entry in found if _is_listed(entry))
         except Exception as error:  # every filesystem has exceptions of its own
             raise read_error(error, self.shown(folder)) from error
@@ -247,6 +247,8 @@ def read_error(error: Exception, uri: str) -> LightdataError:
     """Turn what a filesystem raised into an error that names the file."""
     if isinstance(error, LightdataError):
         return error
+    if isinstance(error, FileNotFoundError):
+        return ReadError("no such file or folder", uri=uri)  # remote filesystems say no more than its path
     return ReadError(str(getattr(error, "strerror", None) or error or type(error).__name__), uri=uri)
 
 
@@ -273,7 +275,8 @@ def _entry_kind(entry: os.DirEntry[str]) -> str:
         return "other"
 
 
-def _remote_entries(remote: FileSystem, folder: str) -> Iterator[Entry]:
+def remote_entries(remote: FileSystem, folder: str) -> Iterator[Entry]:
+    """List a folder of a filesystem behind fsspec."""
     for found in remote.ls(folder, detail=True):
         path = str(found["name"]).rstrip("/")
         if path != folder.rstrip("/"):  # object stores list the marker of the folder itself

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lightdata.errors import ArgumentError, DecodeError, RowError, SchemaError
 from lightdata.expr.expression import Expression
-from lightdata.io.archive import opened_zip, read_member
+from lightdata.io.archive import list_packed, opened_zip, unpacked
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.location import FileSystem, locate, read_error, read_file, read_head, read_range, regular_size
 from lightdata.io.source import Bounds, Extent
@@ -33,7 +33,7 @@ _HEAD_BYTES = 12 + 10_000
 
 _VERSIONS = ((1, 0), (2, 0), (3, 0))
 _NUMBERS = "biuf"
-_TIMES = {"s": "s", "ms": "ms", "us": "us", "ns": "ns"}
+_TIMES = ("s", "ms", "us", "ns")
 
 
 class Header(NamedTuple):
@@ -211,17 +211,21 @@ def _checked(header: Header, size: int, path: str) -> Header:
     dtype, shape = header.dtype, header.shape
     if not _is_held(dtype, len(shape)):
         raise ArgumentError(
-            f"{path} holds {dtype} of shape {shape}; numbers and truth values are read, and plain columns of times "
-            "(s, ms, us, ns) and text. Nothing is unpickled, and fields of structured arrays are to be saved one by one"
+            f"{path} holds {dtype} of shape {shape}; numbers and truth values are read, and plain columns of text, "
+            "dates and times (s, ms, us, ns). Nothing is unpickled; save the fields of a structured array one by one"
         )
     if not all(shape[1:]):
         raise ArgumentError(f"{path} holds an array of shape {shape}, which has no rows of values")
     if dtype.kind == "b" and shape[1:]:
         raise ArgumentError(f"{path} holds tensors of bool, which Arrow has no view of; save them as uint8")
-    needed = prod(shape) * dtype.itemsize
+    _check_length(header, size, path)
+    return header
+
+
+def _check_length(header: Header, size: int, path: str) -> None:
+    needed = prod(header.shape) * header.dtype.itemsize
     if needed > size - header.offset:
         raise DecodeError(f"cut off: its values take {needed} bytes, {size - header.offset} are there", uri=path)
-    return header
 
 
 def _is_held(dtype: np.dtype[Any], axes: int) -> bool:
@@ -229,7 +233,8 @@ def _is_held(dtype: np.dtype[Any], axes: int) -> bool:
         return dtype.itemsize <= np.dtype(np.float64).itemsize
     if dtype.kind in "mM":
         unit, count = np.datetime_data(dtype)
-        return unit in _TIMES and count == 1 and axes <= 1
+        is_day = unit == "D" and dtype.kind == "M"
+        return (unit in _TIMES or is_day) and count == 1 and axes <= 1
     return dtype.kind in "US" and axes <= 1
 
 
@@ -295,17 +300,39 @@ def _archive_headers(path: str, filesystem: FileSystem) -> dict[str, Header]:
 
 def _archived(path: str, filesystem: FileSystem, columns: Sequence[str] | None) -> dict[str, NDArray[Any]]:
     arrays = {}
-    with opened_zip(path, filesystem) as archive:
-        for member in archive.infolist():
-            name = _array_name(member.filename)
-            if columns is None or name in columns:
-                content = read_member(archive, member, path)
-                header = _checked(_parsed(content[:_HEAD_BYTES], path), len(content), path)
-                values = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
-                shape = (header.rows, *header.shape[1:])
-                shaped = values.reshape(shape[::-1]).T if header.fortran_order else values.reshape(shape)
-                arrays[name] = _native(shaped, header)
+    for member in list_packed(path, filesystem):
+        name = _array_name(member.name)
+        if columns is None or name in columns:
+            content, place = unpacked(path, filesystem, member), f"{path}::{member.name}"
+            header = _checked(_parsed(content[:_HEAD_BYTES], place), len(content), place)
+            arrays[name] = _array(header, content).reshape(header.rows, *header.shape[1:])
     return arrays
+
+
+def array_in(content: bytes, name: str) -> NDArray[Any]:
+    """Read the array of a ``.npy`` file that is held in memory.
+
+    >>> stream = io.BytesIO()
+    >>> np.save(stream, np.arange(3))
+    >>> array_in(stream.getvalue(), "a.npy")
+    array([0, 1, 2])
+
+    Raises
+    ------
+    DecodeError
+        If it is damaged, or holds what no column can.
+    """
+    header = _parsed(content[:_HEAD_BYTES], name)
+    if header.dtype.kind not in f"{_NUMBERS}c":
+        raise DecodeError(f"an array of {header.dtype}; numbers and truth values are read, and nothing is unpickled")
+    _check_length(header, len(content), name)
+    return _array(header, content)
+
+
+def _array(header: Header, content: bytes) -> NDArray[Any]:
+    values = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
+    shaped = values.reshape(header.shape[::-1]).T if header.fortran_order else values.reshape(header.shape)
+    return _native(shaped, header).reshape(header.shape)
 
 
 def _array_name(member: str) -> str:

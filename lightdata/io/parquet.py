@@ -20,7 +20,7 @@ from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.io.parquet_statistics import bounds_of, footer_widths
 from lightdata.io.source import Bounds, Extent
 from lightdata.kernels.tally import tally
-from lightdata.types.canonical import canonical
+from lightdata.types.canonical import canonical, canonical_type
 from lightdata.types.schema import Schema, describe
 
 _MOST_RATIO = 1000
@@ -195,11 +195,18 @@ def _checked_column(array: pa.Array, name: str, foreign: ForeignColumn | None, p
     try:
         array.validate(full=True)
         array = array if foreign is None else foreign.convert(array)
+        if isinstance(array.type, pa.FixedShapeTensorType):
+            _check_order(canonical_type(array.type))
         column = canonical(pa.RecordBatch.from_arrays([array], names=[name])).column(0)
         column.validate(full=True)
-    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
+    except (pa.ArrowException, NotImplementedError, ValueError, TypeError, AttributeError) as error:
         raise DecodeError(f"column {name!r}: {error}", uri=path) from error
     return column
+
+
+def _check_order(tensor: pa.FixedShapeTensorType) -> None:
+    if tensor.permutation is not None:
+        raise ValueError(f"tensors whose axes are stored in another order ({tensor}); save them as they are to be")
 
 
 class _Footer(NamedTuple):
@@ -233,11 +240,13 @@ def _canonical_schema(stored: pa.Schema, foreign: Mapping[str, ForeignColumn], p
     for column in stored:
         if column.name in types:
             raise SchemaError(f"{path} has two columns named {column.name!r}")
-        empty = pa.schema([column]).empty_table().column(0).combine_chunks()
         known = foreign.get(column.name)
         try:
             types[column.name] = _checked_column(
-                empty, column.name, None if known is None or known.is_encoded_image else known, path
+                pa.nulls(0, column.type),
+                column.name,
+                None if known is None or known.is_encoded_image else known,
+                path,
             ).type
         except DecodeError as error:
             raise SchemaError(f"{path} has a column that cannot be held: {error.message}") from error

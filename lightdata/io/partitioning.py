@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 
-from lightdata.errors import ArgumentError
+from lightdata.errors import ArgumentError, EncodeError
 
 _TYPES: dict[type, pa.DataType] = {
     str: pa.large_string(),
@@ -20,6 +20,9 @@ _TYPES: dict[type, pa.DataType] = {
     bool: pa.bool_(),
 }
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+_MAX_FOLDER_BYTES = 200
+"""Of one folder's name; file systems stop at 255."""
+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -97,6 +100,30 @@ class Partitioning:
         if parts[: len(base)] != base:
             raise ArgumentError(f"{path} does not lie below the partitioning's base_dir {self.base_dir}")
         return parts[len(base) : -1]
+
+
+def hive_folder(values: Mapping[str, Any]) -> str:
+    """Name the folder of some values, so that no value can lead out of it.
+
+    >>> hive_folder({"label": "a/b", "year": None})
+    'label=a%2Fb/year=__HIVE_DEFAULT_PARTITION__'
+
+    Raises
+    ------
+    EncodeError
+        If a value is too long, or is the word for null.
+    """
+    return "/".join(_hive_part(name, value) for name, value in values.items())
+
+
+def _hive_part(name: str, value: Any) -> str:
+    if value == _HIVE_NULL:
+        raise EncodeError(f"the {name} {value!r} would be read as null")
+    text = _HIVE_NULL if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    part = f"{quote(name, safe='')}={quote(text, safe='')}"
+    if len(part) > _MAX_FOLDER_BYTES:
+        raise EncodeError(f"{name} {text[:40]!r}… is too long to name a folder")
+    return part
 
 
 def _parts(path: str, *, absolute: bool = False) -> list[str]:

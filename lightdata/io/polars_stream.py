@@ -39,6 +39,9 @@ Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.Reco
 _END_S = 0.5
 """Seconds that the end of the interpreter waits for Polars to let go of its sources."""
 
+_WAY_BACK_S = 0.05
+"""Seconds that a thread of Polars may take for the way back out of its last pull, on a busy machine."""
+
 
 class _Sources:
     """The sources that Polars has opened and not let go of."""
@@ -46,12 +49,14 @@ class _Sources:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._count = 0
+        self._changed_s = -_WAY_BACK_S
         self.are_over = False
 
     def add(self, change: int) -> None:
         """Count one that is opened, or let go of."""
         with self._turn:
             self._count += change
+            self._changed_s = time.monotonic()
 
     def end(self) -> None:
         """Let every source fail where it is pulled from next, and wait until Polars has let go."""
@@ -60,7 +65,7 @@ class _Sources:
         while self._count and time.monotonic() < deadline:
             let_go()
             time.sleep(0.001)
-        time.sleep(0.002)  # for the way back out of the last pull
+        time.sleep(max(self._changed_s + _WAY_BACK_S - time.monotonic(), 0))
 
 
 _sources = _Sources()

@@ -8,20 +8,52 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from lightdata.errors import DecodeError, EncodeError, RowError
 from lightdata.types.schema import Schema
+
+_FAILURES: dict[str, type[RowError]] = {kind.__name__: kind for kind in (EncodeError, DecodeError)}
 
 
 class StagedFile(NamedTuple):
-    """A finished file that waits to be moved into place."""
+    """A finished file that waits to be moved into place; or, without a path, a row that has none."""
 
     path: str
-    """Where it is now."""
+    """Where it is now; empty for a row that was not written."""
 
     name: str | None
-    """The name it was given by its row, relative to the target; ``None`` to be numbered at commit."""
+    """The name it was given by its row, relative to the target; ``None`` to be numbered at commit, and empty for a row
+    that was not written and takes no number."""
 
     rows: int
     size_bytes: int
+    folder: str = ""
+    """The folder it is numbered in, relative to the target."""
+
+    error: str | None = None
+    """Why the row was not written; ``None`` for one whose value is null."""
+
+    kind: str | None = None
+    """The class of that error."""
+
+    uri: str | None = None
+    """The file that the row came from, where that is known."""
+
+    row: int | None = None
+    """The row within its task."""
+
+    def failure(self, *, row: int | None = None, stage: str | None = None) -> RowError:
+        """Give the reason why a row was not written."""
+        kind = _FAILURES.get(self.kind or "", EncodeError)
+        return kind(self.error or "the value is null, and has no file", uri=self.uri, row=row, stage=stage)
+
+
+def left_out(error: RowError, *, row: int, name: str | None) -> StagedFile:
+    """Describe a row that could not be written; ``name`` is ``None`` if it takes a number, else empty.
+
+    >>> left_out(EncodeError("too large"), row=3, name="").failure(row=3)
+    EncodeError('row 3: too large')
+    """
+    return StagedFile("", name, 0, 0, error=error.message, kind=type(error).__name__, uri=error.uri, row=row)
 
 
 class Sink(Protocol):

@@ -9,8 +9,12 @@ from typing import Literal, Protocol, runtime_checkable
 import pyarrow as pa
 
 from lightdata.errors import RowError
+from lightdata.expr.deferred import MARK
 from lightdata.expr.expression import Expression
 from lightdata.types.schema import Schema
+
+URI = f"{MARK}uri"
+"""A hidden column that names each row's file, so that errors can; it never leaves its stage."""
 
 OnError = Literal["raise", "null", "skip"]
 """What becomes of a row that fails: the run ends, the value is null, or the row is dropped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +15,13 @@ from lightdata.kernels.tally import tally
 
 COMPRESSED = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "zst": "zstd", "lz4": "lz4"}
 """What the last ending of a compressed file's name says of it."""
+
+
+_PIECE_BYTES = 64 << 10
+"""Bytes that are read at once; so many are lost before damage in a compressed file."""
+
+MOST_LINE_BYTES = 256 << 20
+"""Bytes of a line, at most."""
 
 
 def with_compressed(*extensions: str) -> tuple[str, ...]:
@@ -57,11 +65,41 @@ def opened_stream(path: str, filesystem: FileSystem = None) -> Iterator[Any]:
 
 
 def line_blocks(stream: Any, block_bytes: int) -> Iterator[list[bytes]]:
-    """Cut a stream into lines, without what ends them, some megabytes at a time."""
-    rest = b""
-    while block := stream.read(block_bytes):
-        *lines, rest = (rest + bytes(block)).split(b"\n")
-        if lines:
-            yield [line.removesuffix(b"\r") for line in lines]
-    if rest:
-        yield [rest.removesuffix(b"\r")]
+    """Cut a stream into lines, without what ends them, some megabytes at a time; a byte order mark is no text.
+
+    Raises
+    ------
+    DecodeError
+        If a line has no end: a compressed file may hold any number of zeros.
+    """
+    begun: list[bytes] = []
+    for block in _blocks(stream, block_bytes):
+        end = block.rfind(b"\n")
+        if end >= 0:
+            yield _lines(b"".join([*begun, block[:end]]))
+            begun = [block[end + 1 :]]
+        elif sum(map(len, begun)) <= MOST_LINE_BYTES:
+            begun.append(block)
+        else:
+            raise DecodeError(f"a line has more than {MOST_LINE_BYTES} bytes")
+    if rest := b"".join(begun):
+        yield _lines(rest)
+
+
+def _lines(block: bytes) -> list[bytes]:
+    return [line.removesuffix(b"\r") for line in block.split(b"\n")]
+
+
+def _blocks(stream: Any, size: int) -> Iterator[bytes]:
+    """Read a stream to its end, or to where it is damaged: what comes before that is sound."""
+    pieces: list[bytes] = []
+    try:
+        while piece := bytes(stream.read(_PIECE_BYTES)):
+            pieces.append(piece if pieces else piece.removeprefix(codecs.BOM_UTF8))
+            if len(pieces) * _PIECE_BYTES >= size:
+                yield b"".join(pieces)
+                pieces = [b""]  # not the first
+    except (OSError, ValueError, EOFError, pa.ArrowException):
+        yield b"".join(pieces)
+        raise
+    yield b"".join(pieces)

@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from lightdata.errors import DecodeError, LightdataError
+from lightdata.errors import DecodeError, RowError
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.kernels.tally import tally
 
 MOST_MEMBER_BYTES = 8 << 30
 """Bytes of a member, at most: a compressed archive may hold any number of zeros."""
+
+_MOST_RATIO = 200
+"""Times its size that a compressed archive may expand to, once it is large."""
+
+_SMALL_BYTES = 64 << 20
+"""Archives that expand to no more may do so from any size."""
 
 _BLOCK = 512
 _LOG = logging.getLogger(__name__)
@@ -48,10 +54,10 @@ def iter_members(path: str, filesystem: FileSystem = None) -> Iterator[Member]:
             tally("files_opened")
             is_packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            stream = _Counted(stack.enter_context(gzip.GzipFile(fileobj=raw)) if is_packed else raw)
+            stream = _Counted(stack.enter_context(gzip.GzipFile(fileobj=raw)) if is_packed else raw, raw)
             yield from _members(stream, path)
-        except LightdataError:
-            raise
+        except RowError as error:
+            raise error.at(uri=path) from error.__cause__
         except OSError as error:
             raise read_error(error, path) if error.errno else DecodeError(str(error), uri=path) from error
         except Exception as error:  # a damaged archive can fail in any way
@@ -59,33 +65,56 @@ def iter_members(path: str, filesystem: FileSystem = None) -> Iterator[Member]:
 
 
 class _Counted:
-    """A stream that keeps its last block: an archive ends with blocks of zeros, and one that was cut does not."""
+    """A stream that knows what it gave last, and refuses to expand a little into more than a machine holds."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.last = b""
+    def __init__(self, stream: Any, raw: Any) -> None:
+        self._stream, self._raw = stream, raw
+        self._given = 0
+        self._last = b""
 
     def read(self, size: int) -> bytes:
-        content: bytes = self._stream.read(size)
-        if content:
-            self.last = content[-_BLOCK:]
+        """Read so much, or to the end."""
+        pieces, missing = [], size
+        while missing and (piece := self._stream.read(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+        content: bytes = b"".join(pieces)
+        self._given += len(content)
+        if self._given > max(_SMALL_BYTES, _MOST_RATIO * self._raw.tell()):
+            raise DecodeError(f"{self._raw.tell()} bytes expand to {self._given}, more than {_MOST_RATIO} to 1")
+        self._last = content or self._last
         return content
+
+    def block_at(self, offset: int) -> bytes:
+        """Give a block of what was read last."""
+        start = offset - (self._given - len(self._last))
+        return self._last[start : start + _BLOCK] if start >= 0 else b""
 
 
 def _members(stream: _Counted, path: str) -> Iterator[Member]:
     with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK * 128, errorlevel=2) as archive:  # type: ignore[call-overload]  # any reader
         for info in archive:
+            archive.members = []  # it would keep them all
             if not info.isreg():
                 if not info.isdir():
                     _LOG.warning("skipped %s::%s: not a regular file", path, info.name)
                 continue
-            if info.size > MOST_MEMBER_BYTES:
-                raise DecodeError(f"{info.name} has {info.size} bytes; at most {MOST_MEMBER_BYTES} are read", uri=path)
-            content = archive.extractfile(info)
-            body = b"" if content is None else content.read()
-            if len(body) != info.size:
-                raise DecodeError(f"{info.name} is cut off after {len(body)} of {info.size} bytes", uri=path)
-            archive.members = []  # it would keep them all
-            yield Member(info.name, body)
-    if stream.last.strip(b"\0"):
+            yield Member(info.name, _content(archive, info, path))
+        # To tarfile, a damaged header is the end.
+        end = stream.block_at(archive.offset)
+    if len(end) < _BLOCK:
         raise DecodeError("the archive ends without its end marker; it may have been cut off", uri=path)
+    if end.strip(b"\0"):
+        raise DecodeError(f"no header of a file, and no end marker, at byte {archive.offset}", uri=path)
+
+
+def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, path: str) -> bytes:
+    if info.issparse():
+        raise DecodeError(f"{info.name} is stored as a sparse file; pack it without --sparse", uri=path)
+    if info.size > MOST_MEMBER_BYTES:
+        raise DecodeError(f"{info.name} has {info.size} bytes; at most {MOST_MEMBER_BYTES} are read", uri=path)
+    content = archive.extractfile(info)
+    body = b"" if content is None else content.read()
+    if len(body) != info.size:
+        raise DecodeError(f"{info.name} is cut off after {len(body)} of {info.size} bytes", uri=path)
+    return body

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -29,7 +28,7 @@ class TextFormat(FileFormat):
     def __post_init__(self) -> None:
         try:
             ends_lines = "\n".encode(self.encoding) == b"\n"
-        except LookupError:
+        except (LookupError, TypeError):
             raise ArgumentError(f"read_text: no encoding is called {self.encoding!r}") from None
         if not ends_lines:
             raise ArgumentError(f"read_text: {self.encoding} ends lines in more than one byte; save the files as UTF-8")
@@ -64,8 +63,6 @@ class TextFormat(FileFormat):
         number = 0
         with opened_stream(path, filesystem) as stream:
             for block in line_blocks(stream, _BLOCK_BYTES):
-                if number == 0:
-                    block[0] = block[0].removeprefix(codecs.BOM_UTF8)
                 yield from self._decoded(block, number, request.batch_rows)
                 number += len(block)
 
@@ -74,10 +71,12 @@ class TextFormat(FileFormat):
         for number, line in enumerate(lines, start=first + 1):
             try:
                 text = line.decode(self.encoding)
-            except UnicodeDecodeError as error:
+                if not text.isascii():
+                    text.encode()  # halves of characters, which UTF-7 can write
+            except UnicodeError as error:
                 yield from _batches(texts, batch_rows)
                 texts = []
-                yield DecodeError(f"line {number}: byte {error.start} is not {self.encoding}: {error.reason}")
+                yield DecodeError(f"line {number}: not {self.encoding}: {error}")
                 continue
             if text or not self.drop_empty_lines:
                 texts.append(text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from operator import itemgetter
@@ -11,15 +12,18 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from lightdata.errors import DecodeError, RowError, SchemaError
+from lightdata.errors import DecodeError, RowError
 from lightdata.io.file_format import FileFormat, Part, Request
-from lightdata.io.location import FileSystem
+from lightdata.io.location import FileSystem, is_text
+from lightdata.io.numpy import array_in
+from lightdata.io.source import URI
 from lightdata.io.tar import iter_members
-from lightdata.kernels.columns import column_from
 from lightdata.types.canonical import canonical_array
 from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
+from lightdata.types.tensor import TensorType, tensors
 
 KEY = "__key__"
 IMAGES = ("jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "avif")
@@ -29,6 +33,7 @@ _TEXT = ("txt", "text", "transcript", "json", "jsn")
 _WHOLE = ("cls", "cls2", "index", "count", "inx", "id")
 _ARRAYS = ("npy",)
 _SAMPLES_TO_LEARN = 100
+_LOG = logging.getLogger(__name__)
 _MOST_OF_ONE_KEY = 1000
 
 Sample = Mapping[str, bytes]
@@ -66,15 +71,19 @@ class WebDatasetFormat(FileFormat):
         return Schema({KEY: pa.large_string(), **{name: self._type(name) for name in self.endings}})
 
     def learned(self, path: str, filesystem: FileSystem) -> Self:
-        """Take the endings of the first rows of a shard."""
-        samples = [sample for _, sample in islice(_samples(path, filesystem), _SAMPLES_TO_LEARN)]
-        endings = self.asked or tuple(sorted({name for sample in samples for name in sample}))
-        arrays = {}
-        for name in endings:
-            values = [sample[name] for sample in samples if name in sample]
-            if _kind(name) in _ARRAYS and values:
-                arrays[name] = _arrays(values, name).type
-        return replace(self, endings=endings, arrays=arrays)
+        """Take the endings of the first rows of a shard, and the types of their arrays."""
+        samples, damage = _first_samples(path, filesystem)
+        if damage is not None and not samples:
+            raise damage
+        endings = self.asked or tuple(sorted({name for sample in samples for name in sample} - {KEY}))
+        dtypes: dict[str, np.dtype[Any]] = {}
+        for sample in samples:
+            for name in endings:
+                if _kind(name) in _ARRAYS and name in sample:
+                    with suppress(DecodeError):  # told when the row is read
+                        found = array_in(sample[name], name).dtype
+                        dtypes[name] = np.promote_types(dtypes.get(name, found), found)
+        return replace(self, endings=endings, arrays={name: TensorType(kind) for name, kind in dtypes.items()})
 
     def read(
         self,
@@ -86,22 +95,23 @@ class WebDatasetFormat(FileFormat):
         """Produce the rows of a shard."""
         schema = self.schema or Schema({KEY: pa.large_string()})
         names = list(schema) if request.columns is None else list(request.columns)
+        judged = list(schema) if request.every_column else names
         held: list[tuple[str, dict[str, Any]]] = []
         damage: RowError | None = None
         try:
             for key, sample in _samples(path, filesystem):
                 try:
-                    held.append((key, self._row(key, sample, names)))
+                    held.append((key, self._row(key, sample, judged)))
                 except DecodeError as error:
-                    yield from _batch(held, names, schema)
+                    yield from _batch(held, names, schema, path)
                     held = []
                     yield error
                 if len(held) >= request.batch_rows:
-                    yield from _batch(held, names, schema)
+                    yield from _batch(held, names, schema, path)
                     held = []
         except RowError as error:
             damage = error  # the rows before it are sound
-        yield from _batch(held, names, schema)
+        yield from _batch(held, names, schema, path)
         if damage is not None:
             raise damage
 
@@ -113,32 +123,64 @@ class WebDatasetFormat(FileFormat):
             return (self.arrays or {}).get(name, pa.large_binary())
         return pa.int64() if kind in _WHOLE else pa.large_binary()
 
-    def _row(self, key: str, sample: Sample, names: list[str]) -> dict[str, Any]:
+    def _row(self, key: str, sample: Sample | DecodeError, names: list[str]) -> dict[str, Any]:
+        if isinstance(sample, DecodeError):
+            raise sample
         known = self.endings or ()
         if self.asked is None and (unknown := [name for name in sample if name not in known]):
             raise DecodeError(
                 f"{key} has a file .{unknown[0]}, which the first rows have not; name what to read with columns="
             )
-        return {name: _value(name, sample.get(name), key) for name in names if name != KEY}
+        return {name: self._value(name, sample.get(name), key) for name in names if name != KEY}
+
+    def _value(self, name: str, content: bytes | None, key: str) -> Any:
+        if content is None:
+            return None
+        try:
+            if _kind(name) not in _ARRAYS:
+                return _value(name, content)
+            kind = (self.arrays or {}).get(name)
+            return content if kind is None else _cast(array_in(content, name), kind.dtype)
+        except ValueError as error:
+            raise DecodeError(f"{key}.{name}: {error}") from error
 
 
-def _samples(path: str, filesystem: FileSystem) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _first_samples(path: str, filesystem: FileSystem) -> tuple[list[Sample], RowError | None]:
+    samples: list[Sample] = []
+    try:
+        for _, sample in islice(_samples(path, filesystem), _SAMPLES_TO_LEARN):
+            if not isinstance(sample, DecodeError):
+                samples.append(sample)
+    except RowError as error:
+        return samples, error
+    return samples, None
+
+
+def _samples(path: str, filesystem: FileSystem) -> Iterator[tuple[str, Sample | DecodeError]]:
     """Gather files that follow one another and share a key: the path up to the first dot of the name."""
-    files = ((*_split(member.name), member.content) for member in iter_members(path, filesystem))
+    files = ((*found, member.content) for member in iter_members(path, filesystem) if (found := _split(member.name)))
     for key, members in groupby(files, key=itemgetter(0)):
         sample: dict[str, bytes] = {}
+        wrong: DecodeError | None = None
         for _, ending, content in members:
             if ending in sample:
-                raise DecodeError(f"{key} has two files .{ending}; the files of a row follow one another", uri=path)
-            if len(sample) == _MOST_OF_ONE_KEY:
-                raise DecodeError(f"{key} has more than {_MOST_OF_ONE_KEY} files; is it a shard?", uri=path)
-            sample[ending] = content
-        yield key, sample
+                wrong = DecodeError(f"{key} has two files .{ending}; the files of a row follow one another", uri=path)
+            elif not is_text(f"{key}.{ending}") or ending == KEY:
+                wrong = DecodeError(f"{key!a} has a file .{ending!a}, which cannot be the name of a column", uri=path)
+            elif len(sample) == _MOST_OF_ONE_KEY:
+                wrong = DecodeError(f"{key} has more than {_MOST_OF_ONE_KEY} files; is it a shard?", uri=path)
+            else:
+                sample[ending] = content
+        yield key, sample if wrong is None else wrong
 
 
-def _split(name: str) -> tuple[str, str]:
+def _split(name: str) -> tuple[str, str] | None:
+    """Take a name apart; files without an ending or without a stem, and those of WebDataset's own, are of no row."""
     folder, slash, base = name.rpartition("/")
-    stem, _, ending = base.partition(".")
+    stem, dot, ending = base.partition(".")
+    if not stem or not dot or (base.startswith("__") and base.endswith("__")):
+        _LOG.warning("skipped %r: it is of no row", name)
+        return None
     return f"{folder}{slash}{stem}".removeprefix("./"), ending.lower()
 
 
@@ -155,42 +197,39 @@ def is_image(ending: str) -> bool:
     return _kind(ending) in IMAGES
 
 
-def _value(name: str, content: bytes | None, key: str) -> Any:
-    if content is None:
-        return None
+def _value(name: str, content: bytes) -> Any:
     kind = _kind(name)
-    try:
-        if kind in _TEXT:
-            return content.decode()
-        if kind in _WHOLE:
-            return int(content)
-        if kind in _ARRAYS:
-            return np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DecodeError(f"{key}.{name}: {error}") from error
-    return content
+    if kind in _TEXT:
+        return content.decode()
+    if kind not in _WHOLE:
+        return content
+    number = int(content)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("a number of more than 64 bits")
+    return number
 
 
-def _arrays(values: list[bytes], name: str) -> pa.Array:
-    return column_from([_value(name, value, "") for value in values], column=name)
+def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if not np.can_cast(array.dtype, dtype, "safe"):
+        raise ValueError(f"an array of {array.dtype}, in the first rows {dtype}; they do not fit")
+    return array.astype(dtype)
 
 
-def _batch(rows: list[tuple[str, dict[str, Any]]], names: list[str], schema: Schema) -> Iterator[pa.RecordBatch]:
+def _batch(
+    rows: list[tuple[str, dict[str, Any]]], names: list[str], schema: Schema, path: str
+) -> Iterator[pa.RecordBatch]:
     if not rows:
         return
-    columns = {"": pa.nulls(len(rows)), KEY: plain_array([key for key, _ in rows], pa.large_string())}
+    keys = [key for key, _ in rows]
+    columns = {KEY: plain_array(keys, pa.large_string())}
+    columns[URI] = plain_array([f"{path}::{key}" for key in keys], pa.large_string())
     for name in names:
         if name != KEY:
-            columns[name] = _column([row[name] for _, row in rows], name, schema[name])
-    yield pa.RecordBatch.from_pydict(columns).select(names)
+            columns[name] = _column([row[name] for _, row in rows], schema[name])
+    yield pa.RecordBatch.from_pydict(columns).select([*names, URI])
 
 
-def _column(values: list[Any], name: str, kind: pa.DataType) -> pa.Array:
-    if _kind(name) not in _ARRAYS:
-        return plain_array(values, kind)
-    if all(value is None for value in values):
-        return pa.nulls(len(values), kind)
-    column = column_from(values, column=name)
-    if column.type != kind:
-        raise SchemaError(f"arrays .{name} are {column.type} here, and {kind} in the first rows")
-    return canonical_array(column, kind)
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if isinstance(kind, TensorType):
+        return canonical_array(tensors(values, kind.dtype), kind)
+    return plain_array(values, kind)

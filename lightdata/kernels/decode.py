@@ -54,13 +54,18 @@ def decode_file(data: Payload, mode: str | None = None, *, upright: bool = True)
         If the file is broken, cut short or too large.
     """
     with decode_errors():
-        image = open_image(data)
-        image.load()
-        tally("images_decoded")
-        turn = _UPRIGHT.get(orientation_of(image))  # asked after loading, which turns TIFF files upright
-        image = convert(image, mode or stored_mode(image))
+        image = loaded(open_image(data), mode, upright=upright)
         image.info.pop("transparency", None)  # pixels are all there is: a later conversion must not bring it back
-        return image.transpose(turn) if upright and turn is not None else image
+        return image
+
+
+def loaded(image: Image.Image, mode: str | None = None, *, upright: bool = True) -> Image.Image:
+    """Decode the frame at hand of an opened file, as :func:`decode_file` does."""
+    image.load()
+    tally("images_decoded")
+    turn = _UPRIGHT.get(orientation_of(image))  # asked after loading, which turns TIFF files upright
+    image = convert(image, mode or stored_mode(image))
+    return image.transpose(turn) if upright and turn is not None else image
 
 
 def decode_jpeg(data: Payload, mode: str) -> NDArray[np.uint8] | None:

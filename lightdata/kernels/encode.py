@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from lightdata.errors import ArgumentError, EncodeError
+from lightdata.kernels.decode import to_pillow
 from lightdata.kernels.tally import tally
+from lightdata.types.image import RAW, EncodedImage, Payload
 
 
 class Codec(NamedTuple):
@@ -83,3 +85,40 @@ def encode_image(image: Image.Image, codec: Codec, options: Mapping[str, Any] | 
         image.info = info  # others may look at the same image
     tally("images_encoded")
     return out.getvalue()
+
+
+def is_encoded_as(image: EncodedImage, codec: Codec) -> bool:
+    """Whether an image has the bytes of a file of this format."""
+    return image.encoding.upper() == codec.name
+
+
+def image_file(image: EncodedImage, codec: Codec | None) -> tuple[Payload, str]:
+    """Give an image as a file, with its suffix.
+
+    Parameters
+    ----------
+    image : EncodedImage
+    codec : Codec, optional
+        The format it shall have; by default the one it has, and PNG for pixels, or TIFF where PNG cannot hold them.
+        The bytes of files of that format are kept as they are.
+
+    Raises
+    ------
+    DecodeError
+        If its bytes are broken, and had to be decoded.
+    EncodeError
+        If the format cannot hold it.
+    """
+    if image.encoding != RAW and (codec is None or is_encoded_as(image, codec)):
+        return image.payload, suffix_of(image.encoding)
+    wanted = codec or CODECS["png" if image.mode in CODECS["png"].modes else "tiff"]
+    return encode_image(to_pillow(image), wanted), wanted.suffix
+
+
+def suffix_of(encoding: str) -> str:
+    """Give the ending of the files of a format.
+
+    >>> suffix_of("jpeg"), suffix_of("gif")
+    ('jpg', 'gif')
+    """
+    return CODECS[encoding].suffix if encoding in CODECS else encoding

@@ -66,12 +66,23 @@ def open_image(data: Payload) -> Image.Image:
         raise DecodeError("the file is empty")
     with decode_errors():
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    check_size(image)
+    return image
+
+
+def check_size(image: Image.Image) -> None:
+    """Refuse an image that has more pixels than ``max_image_pixels``.
+
+    Raises
+    ------
+    DecodeError
+        Naming the limit.
+    """
     limit = config().max_image_pixels
     if image.width * image.height > limit:
         raise DecodeError(
             f"{image.width}x{image.height} pixels are more than max_image_pixels={limit}; raise it with config()"
         )
-    return image
 
 
 def read_header(data: Payload) -> EncodedImage:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from lightdata.expr.expression import Expression
-from lightdata.plan.effect import columns_made, columns_read, keeps_rows, looks_at_pixels
+from lightdata.plan.effect import columns_made, columns_read, keeps_rows, looks_at_pixels, writes
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -132,7 +132,8 @@ def _may_rise(step: Plan, read: frozenset[str], made: frozenset[str], *, may_rep
         case ReadFiles() | DecodeImages():
             is_work = keeps_rows(step)
         case WithColumns():
-            is_work = keeps_rows(step) and looks_at_pixels(step)
+            is_repeated = may_repeat and any(chain.reads for one in step.expressions for chain in one.chains)
+            is_work = keeps_rows(step) and looks_at_pixels(step) and not (is_repeated or writes(step))
         case Infer():
             is_work = not may_repeat
         case _:

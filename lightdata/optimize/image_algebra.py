@@ -27,6 +27,7 @@ from lightdata.types.operation import (
     ToMode,
 )
 from lightdata.types.result_type import image_known, output_type
+from lightdata.types.uri_operation import ReadUri
 
 Images = tuple[ImageOperation, ...]
 
@@ -38,6 +39,8 @@ def simplified(operations: tuple[Operation, ...], dtype: pa.DataType) -> tuple[O
     >>> simplified((Resize(height=4, width=6), flip, crop, flip), pa.large_binary())[1:]
     (Crop(top=0, left=4, height=2, width=2),)
     """
+    if operations and isinstance(operations[0], ReadUri):
+        return operations[:1] + simplified(operations[1:], pa.large_binary())
     wanted, known = output_type(operations, dtype), image_known(dtype)
     if known is None:
         return operations
@@ -70,7 +73,7 @@ def _rewrites(images: Images, known: Known) -> Iterator[Images]:
         before, after = images[:place], images[place + 1 :]
         if _does_nothing(step, known, is_first=not place):
             yield from _unless_same((*before, *after), images)
-        if place and isinstance(step, Decode) and step.mode is not None:
+        if place and isinstance(step, Decode) and step.mode is not None and step.on_error == "raise":
             yield (*before, ToMode(mode=step.mode), *after)
         if after and (pair := _pair(step, after[0], known)) is not None:
             yield from _unless_same((*before, *pair, *after[1:]), images)
@@ -108,7 +111,7 @@ def _does_nothing(step: ImageOperation, known: Known, *, is_first: bool) -> bool
             return angle % 360 == 0
         case ToMode(mode=mode):
             return known.mode == mode
-        case Decode(mode=None, exif_transpose=upright):
+        case Decode(mode=None, exif_transpose=upright, on_error="raise"):
             return upright or not is_first
         case ExifTranspose():
             return True  # what decoding left as it was is not touched here

@@ -17,6 +17,9 @@ from lightdata.types.schema import Schema
 TASK_ROWS = 32
 """Rows of a task of files, images or tensors: enough to make a task's cost small, few enough to share out evenly."""
 
+READING_TASK_ROWS = 128
+"""Rows of a task of files that many threads wait for: more than there are threads, for all of a task are waited for."""
+
 PLAIN_TASK_ROWS = 4096
 """Rows of a task of numbers and text that a user's function sees."""
 
@@ -31,6 +34,7 @@ class Work(Enum):
     """What a stage spends its time on; it decides how many rows a task has."""
 
     PIXELS = "files, images and tensors"
+    READING = "waiting for files from elsewhere"
     FUNCTION = "a user's function on numbers and text"
     WRITING = "writing numbers and text"
     LIGHT = "Arrow and Polars alone"
@@ -41,6 +45,8 @@ def rows_for(work: Work) -> int:
     match work:
         case Work.PIXELS:
             return TASK_ROWS
+        case Work.READING:
+            return READING_TASK_ROWS
         case Work.FUNCTION:
             return PLAIN_TASK_ROWS
         case Work.WRITING | Work.LIGHT:
@@ -112,6 +118,10 @@ class Builder:
                 self.places.setdefault(id(self.current), step)
             self.coming_rows = step.rows if isinstance(step, Rebatch) else self.coming_rows
             self.is_source_cut = False
+
+    def gives(self, rows: int) -> None:
+        """Say how many rows the batches of the stage that was just ended have, at most."""
+        self.coming_rows = rows
 
     def place(self, steps: Sequence[Plan], runs: Any) -> None:
         """Note what runs some steps of the query."""

@@ -12,7 +12,7 @@ from lightdata.io.memory import MemorySource
 from lightdata.physical.builder import Builder, Places, Work, rows_for, work_of
 from lightdata.physical.confluence import ConcatStreams, ZipStreams
 from lightdata.physical.driver_steps import Conform
-from lightdata.physical.lower_step import is_rowwise, lower_step
+from lightdata.physical.lower_step import is_rowwise, lower_reads, lower_step
 from lightdata.physical.operators.decode_images import ToPixelsOperator
 from lightdata.physical.operators.evaluate import ComputeChainsOperator
 from lightdata.physical.polars_segment import Incoming, PolarsSegment
@@ -160,6 +160,7 @@ def _as_input(builder: Builder, part: Plan, chains: Sequence[Chain], later: Sequ
     _commit(builder)
     builder.begin(None)
     if chains:
+        lower_reads(chains, builder)
         builder.add(ComputeChainsOperator(chains=tuple(chains)), "compute", Work.PIXELS)
         builder.cut()
     else:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from lightdata.expr.deferred import Chain
 from lightdata.inference.device import resolve_device
-from lightdata.physical.builder import Builder, Work, work_of
-from lightdata.physical.driver_steps import Conform, LimitRows
+from lightdata.physical.builder import TASK_ROWS, Builder, Work, work_of
+from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
 from lightdata.physical.operators.evaluate import EvaluateOperator
 from lightdata.physical.operators.infer import InferOperator
@@ -17,7 +17,10 @@ from lightdata.physical.operators.map_batches import MapBatchesOperator
 from lightdata.physical.operators.map_rows import MapRowsOperator
 from lightdata.physical.operators.project import DropOperator, RenameOperator
 from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.operators.read_uris import ReadUrisOperator
+from lightdata.physical.operators.split_frames import SplitFramesOperator
 from lightdata.physical.operators.write import WriteOperator
+from lightdata.physical.operators.write_uris import WriteUrisOperator
 from lightdata.physical.stage import Operator
 from lightdata.plan.node import (
     DecodeImages,
@@ -31,12 +34,14 @@ from lightdata.plan.node import (
     ReadFiles,
     Rename,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
 from lightdata.plan.schema import decoded_type, expressions_of, schema_of
 from lightdata.plan.words import describe_step, step_name
 from lightdata.types.operation import AsImage, Attribute
+from lightdata.types.uri_operation import ReadUri, WriteUri
 
 MAX_TASK_ROWS = 1024
 """Rows above which tasks are not made larger only so that batches fit them."""
@@ -62,6 +67,9 @@ def lower_step(step: Plan, later: Sequence[Plan], builder: Builder, *, pixels: b
         case DecodeImages():
             builder.add(_decode(step, later, pixels=pixels), name, Work.PIXELS)
             builder.rows_are_listed &= step.on_error != "skip"
+        case SplitFrames():
+            builder.add(_split(step, later, pixels=pixels), name, Work.PIXELS)
+            builder.rows_are_listed = False
         case Select() | WithColumns() | Filter():
             _lower_expressions(step, builder)
         case Drop(columns=columns):
@@ -100,12 +108,23 @@ def _lower_work(step: Plan, builder: Builder) -> None:
         case Write(sink=sink, directory=directory):
             if schema_of(step.input) is None and sink.columns() is None:
                 builder.cut(Conform(stage=f"write {sink}"))  # the parts of one table need one schema
+            if step.multiple_of > 1:
+                _gather(builder, multiple_of=step.multiple_of, least=sink.task_rows)
             writer = WriteOperator(sink=sink, directory=directory)
             builder.add(writer, name, Work.WRITING, columns=work_of(schema_of(step.input)))
             builder.least_rows = sink.task_rows
             builder.rows_are_listed = False
         case _:
             raise TypeError(f"no operator for {type(step).__name__}; add a case to {__name__}: {describe_step(step)}")
+
+
+def _gather(builder: Builder, *, multiple_of: int, least: int) -> None:
+    """See to it that the tasks of the next step have a multiple of some rows."""
+    if builder.rows_are_listed and builder.is_source_cut:
+        builder.batch_rows = math.lcm(builder.batch_rows, multiple_of)
+    else:
+        builder.cut(Rebatch(rows=-(-least // multiple_of) * multiple_of))
+        builder.batch_rows = multiple_of
 
 
 def _lower_limited(operator: Operator, step: Plan, builder: Builder, concurrency: int | None, work: Work) -> None:
@@ -140,10 +159,31 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
 
 def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) -> None:
     verb, expressions = _verb(step), expressions_of(step)[0]
-    heavy = any(one.chains for one in expressions)
+    chains = tuple(dict.fromkeys(chain for one in expressions for chain in one.chains))
+    lower_reads(chains, builder)
+    written = tuple(chain for chain in chains if chain.is_write)
+    if written:
+        builder.add(WriteUrisOperator(chains=written), "uri.write", Work.PIXELS)
     operator = EvaluateOperator(verb=verb, expressions=expressions, is_bound=schema_of(step.input) is not None)
-    builder.add(operator, verb, Work.PIXELS if heavy else Work.LIGHT)
+    builder.add(operator, verb, Work.PIXELS if chains else Work.LIGHT)
     builder.rows_are_listed &= verb != "filter"
+
+
+def lower_reads(chains: Sequence[Chain], builder: Builder) -> None:
+    """Read what chains begin with in a stage of its own, so that some files are waited for while others are decoded.
+
+    Workers and threads are so many that no more connections are open than the query allows.
+    """
+    reads = tuple(dict.fromkeys(read for chain in chains for read in chain.reads))
+    if not reads:
+        return
+    most = min(one.max_connections for read in reads for one in read.operations if isinstance(one, ReadUri))
+    workers = min(builder.workers, most)
+    operator = ReadUrisOperator(reads=reads, threads=most // workers, rows=TASK_ROWS)
+    builder.cut()
+    builder.add(operator, f"uri.read({', '.join(dict.fromkeys(read.column for read in reads))})", Work.READING)
+    builder.cut(max_workers=builder.limited(workers))
+    builder.gives(TASK_ROWS)
 
 
 def _verb(step: Select | WithColumns | Filter) -> Literal["select", "with_columns", "filter"]:
@@ -168,6 +208,17 @@ def _decode(step: DecodeImages, later: Sequence[Plan], *, pixels: bool) -> Decod
     )
 
 
+def _split(step: SplitFrames, later: Sequence[Plan], *, pixels: bool) -> SplitFramesOperator:
+    return SplitFramesOperator(
+        column=step.column,
+        frame=step.frame,
+        exif_transpose=step.exif_transpose,
+        on_error=step.on_error,
+        keep_pixels=pixels or any(_reads_pixels(one, step.column) for one in later),
+        batch_rows=TASK_ROWS,
+    )
+
+
 def _reads_pixels(step: Plan, column: str) -> bool:
     """Whether a step looks at the pixels of a column; one that might is taken to."""
     match step:
@@ -185,4 +236,6 @@ def _reads_pixels(step: Plan, column: str) -> bool:
 
 
 def _looks(chain: Chain, column: str) -> bool:
-    return column in chain.inputs and not all(isinstance(one, Attribute | AsImage) for one in chain.operations)
+    return column in chain.inputs and not all(
+        isinstance(one, Attribute | AsImage | WriteUri) for one in chain.operations
+    )

@@ -15,7 +15,7 @@ from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.io.memory import MemorySource
 from lightdata.io.polars_stream import Upstream, collect_stream, scan_opened, scan_stream
 from lightdata.io.source import Pushdowns, Source
-from lightdata.physical.stage import Pipeline
+from lightdata.physical.stage import Pipeline, without_hidden
 from lightdata.plan.node import Plan, Scan
 from lightdata.plan.polars_query import apply_step
 from lightdata.plan.words import describe_step
@@ -107,6 +107,6 @@ def _scan(source: Source, pushdowns: Pushdowns) -> pl.LazyFrame:
         rows = [n for n in (n_rows, pushdowns.n_rows) if n is not None]
         asked = replace(pushdowns, columns=tuple(wanted or schema.names[:1]), n_rows=min(rows, default=None))
         for task in source.tasks(asked, task_rows=SCAN_ROWS):
-            yield from task.read()
+            yield from map(without_hidden, task.read())
 
     return scan_opened(opened, schema)

@@ -9,12 +9,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from lightdata.errors import RowError
-from lightdata.expr.deferred import MARK
-from lightdata.io.source import Pushdowns, ReadTask, Source
+from lightdata.expr.deferred import is_deferred
+from lightdata.io.source import URI, Pushdowns, ReadTask, Source
 from lightdata.kernels.tally import Tally, tallied
-
-URI = f"{MARK}uri"
-"""A hidden column that names each row's file, so that errors can; it never leaves its stage."""
 
 
 @dataclass(slots=True)
@@ -169,6 +166,12 @@ def without_hidden(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Leave hidden columns out."""
     visible = visible_names(batch)
     return batch if len(visible) == batch.num_columns else batch.select(visible)
+
+
+def without_deferred(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Leave columns out that only expressions read, and that have been read."""
+    kept = [name for name in batch.schema.names if name == URI or not is_deferred(name)]
+    return batch if len(kept) == batch.num_columns else batch.select(kept)
 
 
 def uri_of(batch: pa.RecordBatch, row: int) -> str | None:

@@ -13,11 +13,12 @@ from lightdata.plan.node import (
     ReadFiles,
     Rename,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
 from lightdata.plan.relational import Explode, RandomShuffle, Sample, Slice, Sort, Unique, WithRowIndex
-from lightdata.plan.schema import expressions_of
+from lightdata.plan.schema import chains_of, expressions_of
 from lightdata.types.operation import AsImage, Attribute
 
 
@@ -38,10 +39,15 @@ def keeps_rows(step: Plan) -> bool:
     return False
 
 
+def writes(step: Plan) -> bool:
+    """Whether a step writes a file for each of its rows: it must see every row once, and nobody may leave it out."""
+    return any(chain.is_write for chains in chains_of(step) for chain in chains)
+
+
 def columns_read(step: Plan) -> frozenset[str] | None:
     """Name the columns that a step of one input looks at; ``None`` where it may look at all."""
     match step:
-        case ReadFiles(path=column) | DecodeImages(column=column) | Infer(column=column):
+        case ReadFiles(path=column) | DecodeImages(column=column) | SplitFrames(column=column) | Infer(column=column):
             return frozenset({column})
         case Rename(names=names):
             return frozenset(old for old, _ in names)
@@ -61,6 +67,8 @@ def columns_made(step: Plan) -> frozenset[str] | None:
     match step:
         case ReadFiles(column=column) | DecodeImages(column=column):
             return frozenset({column})
+        case SplitFrames(column=column, frame=frame):
+            return frozenset({column, frame})
         case WithColumns(expressions=expressions):
             return frozenset(one.name for one in expressions)
         case Infer(model=model):
@@ -79,7 +87,7 @@ def columns_made(step: Plan) -> frozenset[str] | None:
 def looks_at_pixels(step: Plan) -> bool:
     """Whether a step reads files, decodes images, or computes with pixels."""
     match step:
-        case ReadFiles() | DecodeImages() | Infer():
+        case ReadFiles() | DecodeImages() | SplitFrames() | Infer():
             return True
         case Select() | WithColumns() | Filter():
             chains = [chain for one in expressions_of(step)[0] for chain in one.chains]

@@ -20,6 +20,7 @@ from lightdata.plan.node import (
     Rename,
     Scan,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -135,7 +136,7 @@ def _rows(step: Plan, before: Sequence[Estimate]) -> Estimate:
             return _selected(step, before[0])
         case Limit(n=n):
             return _at_most(n, before[0])
-        case MapRows() | MapBatches() | Write():
+        case SplitFrames() | MapRows() | MapBatches() | Write():
             return _UNKNOWN
     return _rows_of_tables(step, before)
 

@@ -97,6 +97,19 @@ class DecodeImages(Plan):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitFrames(Plan):
+    """Turn a column of encoded bytes into images, one row for each frame, and add the number of the frame."""
+
+    input: Plan
+    column: str
+    frame: str = "frame"
+    """Column to add: int64, from 0 on."""
+
+    exif_transpose: bool = True
+    on_error: OnError = "raise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Select(Plan):
     """Keep only the results of expressions."""
 
@@ -190,3 +203,6 @@ class Write(Plan):
     sink: Sink
     directory: str
     """Where files wait to be committed."""
+
+    multiple_of: int = 1
+    """What the rows of a task must be a multiple of, but for the last."""

@@ -13,6 +13,7 @@ from lightdata.errors import SchemaError
 from lightdata.expr.deferred import Chain, in_words, is_deferred
 from lightdata.expr.expression import Expression, result_schema
 from lightdata.interrupt import interrupts_deferred
+from lightdata.io.sink import StagedFile
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -26,6 +27,7 @@ from lightdata.plan.node import (
     Rename,
     Scan,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -36,7 +38,9 @@ from lightdata.types.image import ImageType
 from lightdata.types.image_spec import ImageSpec
 from lightdata.types.schema import Schema
 
-WRITTEN = Schema({"path": pa.large_string(), "name": pa.large_string(), "rows": pa.int64(), "size_bytes": pa.int64()})
+WRITTEN = Schema(
+    {name: pa.int64() if name in ("rows", "size_bytes", "row") else pa.large_string() for name in StagedFile._fields}
+)
 """What a write gives: one row for each staged file."""
 
 
@@ -99,6 +103,8 @@ def _from_input(plan: Plan, before: Schema) -> Schema:
             return Schema({**before, column: pa.large_binary()})
         case DecodeImages(column=column):
             return Schema({**before, column: decoded_type(plan)})
+        case SplitFrames(column=column, frame=frame):
+            return Schema({**before, column: ImageType(), frame: pa.int64()})
         case Select(expressions=expressions):
             return result_schema(expressions, before, step="select", keep=False)
         case WithColumns(expressions=expressions):

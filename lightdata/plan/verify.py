@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from lightdata.errors import ColumnNotFoundError, ModelError, SchemaError
+from lightdata.errors import ColumnNotFoundError, ExpressionError, ModelError, SchemaError
 from lightdata.expr.deferred import MARK
 from lightdata.expr.expression import result_schema
+from lightdata.plan.effect import keeps_rows, writes
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -19,10 +20,13 @@ from lightdata.plan.node import (
     ReadFiles,
     Rename,
     Scan,
+    Select,
+    SplitFrames,
+    WithColumns,
     Write,
 )
 from lightdata.plan.relational import Concat, Explode, JoinAsof, Pivot, Unpivot, Zip
-from lightdata.plan.schema import schema_of
+from lightdata.plan.schema import expressions_of, schema_of
 from lightdata.plan.words import step_name
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
@@ -49,12 +53,27 @@ def verify_step(plan: Plan) -> None:
         if before is not None:
             _check_columns(plan, before, read)
             _check_types(plan, before)
+    if writes(plan):
+        _check_writing(plan)
     match plan:
         case Concat(parts=parts):
             _check_alike([schema_of(part) for part in parts])
         case Zip(parts=parts):
             _check_apart([schema_of(part) for part in parts])
     schema_of(plan)
+
+
+def _check_writing(plan: Plan) -> None:
+    """Let files be written only where each row surely comes by once: not for a condition, a key or a sum."""
+    expressions = [
+        one for group in expressions_of(plan) for one in group if any(chain.is_write for chain in one.chains)
+    ]
+    alone = all(one.source == one.chains[0].name for one in expressions)
+    if not (isinstance(plan, Select | WithColumns) and alone and keeps_rows(plan)):
+        raise ExpressionError(
+            f"{step_name(plan)}: {expressions[0]} writes files, and must stand alone as a column of a select or "
+            "with_columns that treats each row by itself; do it in a step of its own"
+        )
 
 
 def _check_alike(schemas: Sequence[Schema | None]) -> None:
@@ -85,7 +104,7 @@ def _check_columns(plan: Plan, before: Schema, read: Iterable[str]) -> None:
 def _columns_read(plan: Plan) -> Sequence[Iterable[str]]:
     """Name the columns that a step needs beside those in its expressions, for each of its inputs."""
     match plan:
-        case ReadFiles(path=column) | DecodeImages(column=column) | Infer(column=column):
+        case ReadFiles(path=column) | DecodeImages(column=column) | SplitFrames(column=column) | Infer(column=column):
             return ((column,),)
         case Drop(columns=columns) | Explode(columns=columns):
             return (columns,)
@@ -108,9 +127,8 @@ def _check_types(plan: Plan, before: Schema) -> None:
     match plan:
         case Filter():
             _check_predicate(plan, before)
-        case DecodeImages(column=column):
-            if not pa.types.is_large_binary(before[column]):
-                raise SchemaError(f"decode: column {column!r} is {describe(before[column])}, not encoded bytes")
+        case DecodeImages() | SplitFrames():
+            _check_encoded(plan, before)
         case Rename(names=names):
             after = [dict(names).get(name, name) for name in before]
             if len(set(after)) < len(after):
@@ -123,6 +141,14 @@ def _check_types(plan: Plan, before: Schema) -> None:
             _check_model(plan, before)
         case Write(sink=sink):
             sink.check(before)
+
+
+def _check_encoded(plan: DecodeImages | SplitFrames, before: Schema) -> None:
+    if not pa.types.is_large_binary(before[plan.column]):
+        found = describe(before[plan.column])
+        raise SchemaError(f"{step_name(plan)}: column {plan.column!r} is {found}, not encoded bytes")
+    if isinstance(plan, SplitFrames) and plan.frame in before:
+        raise SchemaError(f"split_frames: there is a column {plan.frame!r} already; rename it, or the folders it is of")
 
 
 def _check_predicate(plan: Filter, before: Schema) -> None:

@@ -18,6 +18,7 @@ from lightdata.plan.node import (
     Rename,
     Scan,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -60,7 +61,7 @@ def describe_step(plan: Plan) -> str:
     match plan:
         case Scan():
             return _describe_scan(plan)
-        case ReadFiles() | DecodeImages():
+        case ReadFiles() | DecodeImages() | SplitFrames():
             return _describe_reading(plan)
         case Select(expressions=expressions):
             return f"select {_list(expressions)}"
@@ -144,9 +145,12 @@ def _describe_scan(plan: Scan) -> str:
     return f"scan {plan.source}{only}{first}{'' if where is None else f', parts that may have {where}'}"
 
 
-def _describe_reading(plan: ReadFiles | DecodeImages) -> str:
+def _describe_reading(plan: ReadFiles | DecodeImages | SplitFrames) -> str:
+    held = "" if isinstance(plan, ReadFiles) or plan.exif_transpose else ", as the camera was held"
     if isinstance(plan, ReadFiles):
         return f"read {'heads of ' * plan.only_heads}files {plan.path} -> {plan.column}{_on_error(plan.on_error)}"
+    if isinstance(plan, SplitFrames):
+        return f"split {plan.column} into frames -> {plan.frame}{held}{_on_error(plan.on_error)}"
     how = [plan.mode, None if plan.size is None else f"{plan.size[0]}x{plan.size[1]}"]
     how.append(None if plan.exif_transpose else "as the camera was held")
     words = ", ".join(word for word in how if word)

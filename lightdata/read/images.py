@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Unpack
 
+import polars as pl
+
 from lightdata.dataset.dataset import Dataset
 from lightdata.errors import ArgumentError
-from lightdata.io.files import Partitioning
+from lightdata.io.archived_files import ARCHIVES, ArchivedFilesFormat
+from lightdata.io.file_rows import FileRowsSource
+from lightdata.io.files import Partitioning, as_paths
 from lightdata.io.source import OnError
-from lightdata.plan.node import DecodeImages, Drop, Plan, ReadFiles, Scan
-from lightdata.read.options import FileOptions, Paths, check_on_error, checked, file_list
+from lightdata.plan.node import DecodeImages, Drop, Plan, ReadFiles, Scan, SplitFrames
+from lightdata.read.options import FileOptions, Paths, check_on_error, checked, endings_of, file_list
 from lightdata.types.image_spec import MODES
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "avif")
@@ -31,13 +35,15 @@ def read_images(
     filesystem: Any = None,
     on_error: OnError = "raise",
     exif_transpose: bool = True,
+    frames: Literal["first", "all"] = "first",
 ) -> Dataset:
     """Read image files into a column ``image``; no image is opened until rows are asked for.
 
     Parameters
     ----------
     paths : file, folder, pattern or list of them
-        Folders are searched to the bottom, sorted by name, without hidden names.
+        Folders are searched to the bottom, sorted by name, without hidden names. Of archives (``.zip``, ``.tar``,
+        ``.tar.gz``, ``.tgz``) the images inside are read; their paths are ``archive.zip::folder/name.jpg``.
     size : (height, width), optional
         Resize to so many pixels, bilinear.
     mode : str, optional
@@ -63,6 +69,10 @@ def read_images(
         broken image that is only copied passes; "null" and "skip" decode every image to know.
     exif_transpose : bool
         Turn images upright as their EXIF orientation says.
+    frames : "first" or "all"
+        "all" gives one row for each frame of a GIF, TIFF, WebP, PNG, AVIF or HEIF file, as Pillow composes them, and
+        adds a column ``frame`` (int64, from 0 on). A file with a broken frame gives the frames before it, then one
+        error, or one null row. At most 10,000 frames of a file.
 
     Returns
     -------
@@ -78,9 +88,11 @@ def read_images(
     ...     read_images(folder).show()
     {'image': <Image RGB 4x5>}
     """
-    _check_images(size, mode, on_error)
-    source = file_list(
+    _check_images(size, mode, on_error, frames)
+    plan = _bytes_of_files(
         paths,
+        "image",
+        on_error,
         partitioning=partitioning,
         partition_filter=partition_filter,
         ignore_missing_paths=ignore_missing_paths,
@@ -88,17 +100,16 @@ def read_images(
         shuffle=shuffle,
         filesystem=filesystem,
     )
-    plan: Plan = Scan(source=source)
-    plan = ReadFiles(input=plan, path="path", column="image", filesystem=filesystem, on_error=on_error)
-    plan = DecodeImages(
-        input=plan,
-        column="image",
-        mode=mode,
-        size=None if size is None else (int(size[0]), int(size[1])),
-        exif_transpose=exif_transpose,
-        on_error=on_error,
-    )
-    return Dataset(plan if include_paths else Drop(input=plan, columns=("path",)))
+    shape = None if size is None else (int(size[0]), int(size[1]))
+    if frames == "all":
+        plan = SplitFrames(input=plan, column="image", exif_transpose=exif_transpose, on_error=on_error)
+        dataset = _reshaped(Dataset(plan), mode, shape)
+    else:
+        decode = DecodeImages(
+            input=plan, column="image", mode=mode, size=shape, exif_transpose=exif_transpose, on_error=on_error
+        )
+        dataset = Dataset(decode)
+    return dataset if include_paths else dataset.drop("path")
 
 
 def read_binary_files(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
@@ -114,17 +125,45 @@ def read_binary_files(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
     options = checked(files, "read_binary_files")
     on_error = options.pop("on_error", "raise")
     include_paths = options.pop("include_paths", False)
-    filesystem = options.get("filesystem")
-    source = file_list(paths, **options)
-    plan = ReadFiles(input=Scan(source=source), path="path", column="bytes", filesystem=filesystem, on_error=on_error)
+    plan = _bytes_of_files(paths, "bytes", on_error, **options)
     return Dataset(plan if include_paths else Drop(input=plan, columns=("path",)))
 
 
-def _check_images(size: Any, mode: str | None, on_error: str) -> None:
+def _bytes_of_files(paths: Paths, column: str, on_error: OnError, **options: Any) -> Plan:
+    """Plan the paths of files and what is in them; of archives, of the files inside."""
+    if not _are_archives(paths):
+        listed = Scan(source=file_list(paths, **options))
+        filesystem = options.get("filesystem")
+        return ReadFiles(input=listed, path="path", column=column, filesystem=filesystem, on_error=on_error)
+    extensions = options.pop("file_extensions", None)
+    endings = None if extensions is None else tuple(f".{one}" for one in endings_of(extensions))
+    archives = file_list(paths, **options)
+    return Scan(
+        source=FileRowsSource.open(archives, ArchivedFilesFormat(column=column, endings=endings), on_error=on_error)
+    )
+
+
+def _are_archives(paths: Paths) -> bool:
+    are = [path.lower().endswith(ARCHIVES) for path in as_paths(paths)]
+    if any(are) and not all(are):
+        raise ArgumentError("some paths are archives, and some are not; read them apart and join them with ld.concat")
+    return all(are)
+
+
+def _reshaped(frames: Dataset, mode: str | None, size: tuple[int, int] | None) -> Dataset:
+    image: Any = pl.col("image")
+    converted = image if mode is None else image.image.to_mode(mode)
+    scaled = converted if size is None else converted.image.resize(*size)
+    return frames if scaled is image else frames.with_columns(scaled)
+
+
+def _check_images(size: Any, mode: str | None, on_error: str, frames: str) -> None:
     if size is not None and not _is_size(size):
         raise ArgumentError(f"size must be (height, width) in pixels; got {size!r}")
     if mode is not None and mode not in MODES:
         raise ArgumentError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+    if frames not in ("first", "all"):
+        raise ArgumentError(f"frames must be 'first' or 'all'; got {frames!r}")
     check_on_error(on_error)
 
 

@@ -114,7 +114,7 @@ def file_list(
         raise ArgumentError("partitioning='dir' needs names: use ld.Partitioning('dir', field_names=['label'])")
     return FileListSource(
         paths=as_paths(paths),
-        extensions=None if file_extensions is None else _endings(file_extensions),
+        extensions=None if file_extensions is None else endings_of(file_extensions),
         filesystem=filesystem,
         ignore_missing_paths=ignore_missing_paths,
         partitioning=Partitioning("hive") if partitioning == "hive" else partitioning,
@@ -123,7 +123,12 @@ def file_list(
     ).resolved()
 
 
-def _endings(extensions: str | Sequence[str]) -> tuple[str, ...]:
+def endings_of(extensions: str | Sequence[str]) -> tuple[str, ...]:
+    """Give extensions one form.
+
+    >>> endings_of([".JPG", "png"])
+    ('jpg', 'png')
+    """
     listed = [extensions] if isinstance(extensions, str) else extensions
     return tuple(one.lower().lstrip(".") for one in listed)
 

@@ -16,6 +16,7 @@ from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.plan.node import DecodeImages, Plan, Scan
 from lightdata.read.options import FileOptions, Paths, rows_of
 from lightdata.types.declare import declared_schema
+from lightdata.types.schema import Schema
 
 
 def read_numpy(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
@@ -163,7 +164,7 @@ def read_csv(
     Parameters
     ----------
     paths : file, folder, pattern or list of them
-        Also compressed: ``.csv.gz``, ``.csv.zst``, ``.csv.bz2``, ``.csv.lz4``.
+        Also compressed: ``.csv.gz``, ``.csv.zst``, ``.csv.bz2``, ``.csv.lz4``; with tabs between values, ``.tsv`` too.
     separator : str
     quote_char : str, optional
         ``None`` where nothing is quoted.
@@ -185,18 +186,24 @@ def read_csv(
     ...     read_csv(folder).take_all()
     [{'path': '1.jpg', 'label': 'cat'}]
     """
-    from lightdata.io.csv_table import CsvFormat  # noqa: PLC0415 - as above
+    from lightdata.io.csv_table import CsvFormat, check_convertible  # noqa: PLC0415 - as above
 
     for name, char in (("separator", separator), ("quote_char", quote_char)):
-        if char is not None and (not isinstance(char, str) or len(char.encode()) != 1):
-            raise ArgumentError(f"read_csv: {name} is one character; got {char!r}")
-    nulls = (null_values,) if isinstance(null_values, str) else tuple(null_values)
+        if char is not None and (not isinstance(char, str) or len(char.encode()) != 1 or char in "\r\n"):
+            raise ArgumentError(f"read_csv: {name} is one ASCII character that ends no line; got {char!r}")
+    if separator is None or separator == quote_char:
+        raise ArgumentError(f"read_csv: separator must be another character than quote_char; got {separator!r}")
+    nulls = (null_values,) if isinstance(null_values, str) else tuple(null_values or ())
+    if not nulls or not all(isinstance(one, str) for one in nulls):
+        raise ArgumentError(f"read_csv: null_values is text, or several; got {null_values!r}")
+    overrides = declared_schema(schema_overrides)
+    check_convertible(overrides or Schema({}))
     file_format = CsvFormat(
         separator=separator,
         quote_char=quote_char,
         has_header=has_header,
         null_values=nulls,
-        overrides=declared_schema(schema_overrides),
+        overrides=overrides,
     )
     return _rows(rows_of(paths, file_format, files, "read_csv"))
 

@@ -30,6 +30,8 @@ def canonical_type(dtype: pa.DataType) -> pa.DataType:
             return ImageType(spec, FIXED_STORAGE if spec.is_fixed else DYNAMIC_STORAGE)
         case TensorType():
             return TensorType(dtype.dtype, STORAGE)
+        case pa.FixedShapeTensorType() if _is_in_order(dtype):
+            return pa.fixed_shape_tensor(dtype.value_type, dtype.shape)
         case pa.BaseExtensionType():
             return dtype
         case pa.ListType() | pa.LargeListType() | pa.ListViewType() | pa.LargeListViewType():
@@ -78,7 +80,7 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
     empty = pa.Table.from_batches([], schema=pa.schema(list(types.items())))
     try:
         frame = pl.from_arrow(empty)
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError) as error:
         raise SchemaError(f"Polars cannot hold these columns: {error}") from error
     return dict(frame.schema)  # type: ignore[union-attr]  # a table gives a frame
 
@@ -89,6 +91,15 @@ def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataTy
     return {field.name: canonical_type(field.type) for field in arrow}
 
 
+def _is_in_order(tensor: pa.FixedShapeTensorType) -> bool:
+    """Whether a type says, and need not, that the axes of its tensors are as they lie in memory."""
+    return tensor.permutation is not None and list(tensor.permutation) == sorted(tensor.permutation)
+
+
 @lru_cache(maxsize=1024)
 def _through_polars(dtype: pa.DataType) -> pa.DataType:
-    return pl.DataFrame(schema=to_polars_schema({"": dtype})).to_arrow().schema.field(0).type
+    held = to_polars_schema({"": dtype})
+    try:
+        return pl.DataFrame(schema=held).to_arrow().schema.field(0).type
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise SchemaError(f"Polars cannot hold {dtype}: {error}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -56,6 +56,7 @@ class Decode(ImageOperation):
 
     mode: str | None = None
     exif_transpose: bool = True
+    on_error: Literal["raise", "null"] = "raise"
 
     def known(self, image: Known) -> Known:
         """Only a mode that was asked for is known."""

@@ -11,6 +11,7 @@ from lightdata.types.image_spec import MODES, mode_of
 from lightdata.types.operation import Attribute, Encode, ImageOperation, Known, Operation, ToTensor
 from lightdata.types.tensor import TensorType, is_tensor
 from lightdata.types.tensor_operation import TensorOperation
+from lightdata.types.uri_operation import ReadUri, WriteUri
 
 
 def image_known(dtype: pa.DataType) -> Known | None:
@@ -41,10 +42,17 @@ def output_type(operations: tuple[Operation, ...], dtype: pa.DataType) -> pa.Dat
     known = image_known(dtype)
     for number, operation in enumerate(operations):
         match operation:
+            case ReadUri() if number == 0 and _is_text(dtype):
+                dtype, known = pa.large_binary(), Known()
+            case ReadUri():
+                raise SchemaError(f"this needs paths or URLs as text, not a column of type {dtype}")
+            case WriteUri() if number == len(operations) - 1:
+                _check_writable(operations[:-1], dtype)
+                return pa.large_string()
             case Attribute() if known is not None and number == len(operations) - 1:
                 return operation.dtype
-            case Encode() if known is not None and number == len(operations) - 1:
-                return pa.large_binary()
+            case Encode() if known is not None and all(isinstance(one, WriteUri) for one in operations[number + 1 :]):
+                dtype, known = pa.large_binary(), None
             case ImageOperation() if known is not None:
                 known = operation.known(known)
                 dtype = known.as_type()
@@ -58,3 +66,15 @@ def output_type(operations: tuple[Operation, ...], dtype: pa.DataType) -> pa.Dat
                 )
                 raise SchemaError(f"this needs {needs}, not a column of type {dtype}")
     return dtype
+
+
+def _is_text(dtype: pa.DataType) -> bool:
+    return pa.types.is_large_string(dtype) or pa.types.is_null(dtype)
+
+
+def _check_writable(before: tuple[Operation, ...], dtype: pa.DataType) -> None:
+    """Refuse to write what has no bytes of its own."""
+    if isinstance(dtype, ImageType) and (dtype.spec.is_fixed or before):
+        raise SchemaError(f"a column of type {dtype} holds pixels; encode them first, as in .image.encode('png')")
+    if not (isinstance(dtype, ImageType) or pa.types.is_large_binary(dtype) or _is_text(dtype)):
+        raise SchemaError(f"this needs bytes, text or encoded images, not a column of type {dtype}")

@@ -17,6 +17,7 @@ from lightdata.types import operation as ops
 from lightdata.types import tensor_operation as tensor_ops
 from lightdata.types.image import ImageType
 from lightdata.types.image_spec import MODES, ImageSpec
+from lightdata.types.uri_operation import ReadUri, WriteUri
 
 NAMES = st.one_of(
     st.sampled_from(
@@ -51,7 +52,9 @@ AXES = st.none() | st.integers(-3, 3)
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
 
 OPERATIONS = {
-    "decode": st.builds(ops.Decode, mode=st.none() | MODE, exif_transpose=st.booleans()),
+    "decode": st.builds(
+        ops.Decode, mode=st.none() | MODE, exif_transpose=st.booleans(), on_error=st.sampled_from(["raise", "null"])
+    ),
     "resize": st.builds(ops.Resize, height=SIZES, width=SIZES, interpolation=FILTERS),
     "resize_shortest": st.builds(ops.ResizeShortest, size=SIZES, interpolation=FILTERS),
     "crop": st.builds(ops.Crop, top=OFFSETS, left=OFFSETS, height=SIZES, width=SIZES),
@@ -84,6 +87,23 @@ OPERATIONS = {
     "cosine_similarity": st.builds(
         tensor_ops.CosineSimilarity,
         other=VECTORS | st.builds(Chain, NAMES) | st.builds(Chain, NAMES, st.just((tensor_ops.Cast(dtype="int8"),))),
+    ),
+    "read": st.builds(
+        ReadUri,
+        on_error=st.sampled_from(["raise", "null"]),
+        max_connections=SIZES,
+        timeout_s=FLOATS,
+        max_bytes=SIZES,
+        retries=SIZES,
+        allow_private=st.booleans(),
+    ),
+    "write": st.builds(
+        WriteUri,
+        folder=TEXTS,
+        name=TEXTS.filter(lambda text: not set(text) & set("{}")),
+        columns=st.none() | st.tuples(TEXTS, TEXTS),
+        overwrite=st.booleans(),
+        retries=SIZES,
     ),
     **{name: st.just(ops.Attribute(name=name)) for name in deferred.ATTRIBUTES if name != "exif"},
     "exif": st.builds(ops.Attribute, name=st.just("exif"), tag=st.integers(0, 65535)),

@@ -133,7 +133,7 @@ def test_a_broken_link_counts_as_a_file(tmp_path):
 
 
 def test_targets_that_cannot_be_are_refused_before_any_row_is_read(tmp_path):
-    """Files, URLs and unknown modes fail without running the query."""
+    """Files, web servers, unknown filesystems and unknown modes fail without running the query."""
 
     def never(row):
         raise AssertionError("it ran")
@@ -142,9 +142,11 @@ def test_targets_that_cannot_be_are_refused_before_any_row_is_read(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputExistsError, match="is a file"):
         query.write_parquet(tmp_path / "file")
-    with pytest.raises(ArgumentError, match="local folder"):
-        query.write_parquet("s3://bucket/out")
-    for mode in ("append", "ERROR", None):
+    with pytest.raises(ArgumentError, match="web server is not written to"):
+        query.write_parquet("http://127.0.0.1:1/out")
+    with pytest.raises(ArgumentError, match="no filesystem for this URL"):
+        query.write_parquet("nosuch://bucket/out")
+    for mode in ("add", "ERROR", None):
         with pytest.raises(ArgumentError, match="mode"):
             query.write_parquet(tmp_path / "out", mode=mode)
     (tmp_path / "part-00000.parquet").write_text("theirs")

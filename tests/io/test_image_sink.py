@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 
 import numpy as np
 import pytest
@@ -276,3 +277,40 @@ def test_files_of_others_are_kept(tmp_path):
     assert everything(tmp_path) == ["a.png", "b.png", "c.png"]
     assert (tmp_path / "c.png").read_bytes() == b"other"
     assert opened(tmp_path / "b.png").size == (3, 3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("name", [None, "n", "{n}/{row:03d}"])
+def test_rows_and_errors_are_all_rows(tmp_path, workers, name):
+    """With on_error="skip" each row is a file or in ``errors`` with its number: broken, unfit or null."""
+    ld.config(workers=workers)
+    good = io.BytesIO()
+    Image.fromarray(noise(1, 6, 6, 3)[0]).save(good, "PNG")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n in range(100):
+        broken = good.getvalue()[:-40] if n % 10 == 4 else good.getvalue()
+        (folder / f"{n:03d}.png").write_bytes(broken)
+    data = ld.read_images(folder, include_paths=True).with_columns(ld.col("path").str.slice(-7, 3).cast(int).alias("n"))
+    data = data.with_columns(ld.when(ld.col("n") % 10 == 7).then(None).otherwise("image").alias("image"))
+    with pytest.raises(ld.DecodeError):
+        data.write_images(tmp_path / "out", "image", "png", name=name)
+    assert not (tmp_path / "out").exists()
+    result = data.write_images(tmp_path / "out", "image", "png", name=name, on_error="skip")
+    failed = [n for n in range(100) if n % 10 in (4, 7)]
+    assert [error.row for error in result.errors] == failed
+    assert {type(error) for error in result.errors} == {ld.DecodeError, EncodeError}
+    assert result.rows == len(result.files) == len(tree(tmp_path / "out")) == 80
+    numbers = [int(re.findall(r"\d+", one)[-1]) for one in result.files]
+    assert numbers == [n for n in range(100) if n not in failed]
+
+
+def test_skipped_rows_are_logged_once(tmp_path, caplog):
+    """How many rows were left out is one warning."""
+    data = ld.from_items([{"image": noise(1, 4, 4, 4)[0], "n": n} for n in range(5)])
+    with pytest.raises(ArgumentError, match="on_error"):
+        data.write_images(tmp_path, "image", on_error="null")
+    folder = tmp_path / "out"
+    mixed = ld.from_items([{"image": Image.fromarray(noise(1, 4, 4, 3 + n % 2)[0])} for n in range(5)])
+    assert len(mixed.write_images(folder, "image", "jpeg", on_error="skip").errors) == 2
+    assert caplog.text.count("2 rows failed") == 1

@@ -105,7 +105,7 @@ def test_a_file_that_differs_from_the_first_is_named(tmp_path, other):
         np.zeros(2, dtype=[("a", "i4", (2,))]),
         np.zeros(2, dtype="c8"),
         np.array([["a"]]),
-        np.array("2020", dtype="M8[D]"),
+        np.array("2020", dtype="M8[Y]"),
         np.array(["2020"], dtype="M8[25s]"),
         np.zeros(2, np.longdouble),
         np.zeros((2, 0)),

@@ -11,6 +11,7 @@ import pytest
 from lightdata.errors import DecodeError, LightdataError, ReadError, SchemaError
 from lightdata.io.parquet import ParquetFormat
 from lightdata.io.source import Pushdowns, Source
+from lightdata.physical.stage import without_hidden
 from lightdata.read.options import rows_of
 from lightdata.types.image import ImageType, fixed_images
 from lightdata.types.tensor import TensorType, fixed_tensors, tensors
@@ -23,7 +24,7 @@ def rows_in(file_format, paths, **options):
 
 def batches(source, task_rows=100, **pushdowns):
     tasks = pickle.loads(pickle.dumps(list(source.tasks(Pushdowns(**pushdowns), task_rows=task_rows))))  # noqa: S301 - made just now
-    return [batch for task in tasks for batch in task.read()]
+    return [without_hidden(batch) for task in tasks for batch in task.read()]
 
 
 def table(source, **options):

@@ -130,7 +130,7 @@ def test_functions_with_schema_are_known():
 
 def test_writes_give_a_row_for_each_file():
     """The schema of written files is fixed."""
-    assert WRITTEN.names == ["path", "name", "rows", "size_bytes"]
+    assert WRITTEN.names == ["path", "name", "rows", "size_bytes", "folder", "error", "kind", "uri", "row"]
 
 
 def test_image_types_survive_every_step():

@@ -9,6 +9,7 @@ from collections import Counter
 
 from lightdata.expr.expression import Expression
 from lightdata.optimize.substitution import is_rowwise, made_by, merged, substituted
+from lightdata.plan.effect import writes
 from lightdata.plan.node import Drop, Plan, Select, WithColumns
 from lightdata.plan.schema import schema_of
 
@@ -18,8 +19,9 @@ def fuse_chains(plan: Plan) -> Plan | None:
 
     Legal only where both steps treat each row by itself, and all that the later one reads of the earlier are columns or
     chains of image operations, whose types stay what they were. What two chains of one step have in common is computed
-    once, so a column that others still read costs nothing more. A drop between the two waits until after them. A
-    ``select`` may also take over what it only passes on, and needs one chain to be worth it.
+    once, so a column that others still read costs nothing more. A step that writes files is left as it is. A drop
+    between the two waits until after them. A ``select`` may also take over what it only passes on, and needs one chain
+    to be worth it.
     """
     match plan:
         case WithColumns(input=WithColumns() as earlier):
@@ -35,7 +37,7 @@ def fuse_chains(plan: Plan) -> Plan | None:
 
 
 def _added(plan: WithColumns, earlier: WithColumns) -> WithColumns | None:
-    if schema_of(earlier.input) is None:
+    if schema_of(earlier.input) is None or writes(earlier):
         return None
     read = frozenset().union(*(one.inputs for one in plan.expressions))
     if not read & made_by(earlier).keys() or not (is_rowwise(plan) and is_rowwise(earlier)):
@@ -46,7 +48,7 @@ def _added(plan: WithColumns, earlier: WithColumns) -> WithColumns | None:
 
 
 def _selected(plan: Select, earlier: WithColumns) -> Select | None:
-    if schema_of(earlier.input) is None or not any(one.chains for one in earlier.expressions):
+    if schema_of(earlier.input) is None or writes(earlier) or not any(one.chains for one in earlier.expressions):
         return None
     if not is_rowwise(earlier) or not all(one.is_elementwise for one in plan.expressions):
         return None

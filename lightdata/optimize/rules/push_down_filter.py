@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lightdata.expr.expression import Expression
-from lightdata.plan.effect import columns_made, keeps_rows
-from lightdata.plan.node import Drop, Filter, MapRows, Plan, Rename, Select, WithColumns
+from lightdata.plan.effect import columns_made, keeps_rows, writes
+from lightdata.plan.node import Drop, Filter, MapRows, Plan, Rename, Select, SplitFrames, WithColumns
 from lightdata.plan.relational import Concat, Explode, GroupBy, Join, JoinAsof, Sort, Unique
 from lightdata.plan.schema import schema_of
 
@@ -19,8 +19,9 @@ def push_down_filter(plan: Plan) -> Plan | None:
     treats each row by itself passes every step that does so too, and sorts; of a join it goes to the side it reads,
     unless rows without a partner stay on that side; it passes a grouping or ``unique`` only if it reads nothing but
     their keys, so that groups go whole. A predicate that looks at all rows passes only steps that keep every row.
-    A filter may pass a step that fails on bad rows: that removes errors, never values. A step that drops failing rows
-    (``skip``) stays before what was written after it.
+    A filter may pass a step that fails on bad rows: that removes errors, never values; but none that writes files,
+    which sees every row that was there when it was asked to. A step that drops failing rows (``skip``) stays before
+    what was written after it.
     """
     match plan:
         case Filter(input=Filter(predicate=other) as step, predicate=predicate):
@@ -50,6 +51,8 @@ def _names_below(step: Plan, read: frozenset[str]) -> Mapping[str, str] | None:
     match step:
         case Rename(names=names):
             return {new: old for old, new in names}
+        case Select() | WithColumns() if writes(step):
+            return None
         case Select(expressions=expressions) if keeps_rows(step):
             return _sources(expressions, read)
         case GroupBy(keys=keys):
@@ -60,7 +63,9 @@ def _names_below(step: Plan, read: frozenset[str]) -> Mapping[str, str] | None:
             return {}
         case WithColumns() if not keeps_rows(step):
             return None
-        case Explode() | WithColumns():
+        case SplitFrames(on_error="skip"):
+            return None
+        case Explode() | SplitFrames() | WithColumns():
             return {} if not (columns_made(step) or frozenset()) & read else None
     made = columns_made(step) if keeps_rows(step) else None
     return None if made is None or made & read else {}

@@ -8,7 +8,7 @@ from functools import partial
 import pyarrow as pa
 
 from lightdata.expr.expression import Expression
-from lightdata.plan.effect import columns_made, columns_read, keeps_rows
+from lightdata.plan.effect import columns_made, columns_read, keeps_rows, writes
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -20,6 +20,7 @@ from lightdata.plan.node import (
     Rename,
     Scan,
     Select,
+    SplitFrames,
     WithColumns,
     Write,
 )
@@ -48,9 +49,9 @@ def push_down_projection(plan: Plan) -> Plan | None:
     """Never compute a column that is not read, nor open a file for one.
 
     Legal only where the schema is known, and where a step or result that is left out could not have changed the number
-    of rows. The rule starts at a step that reads few columns (select, drop, group_by, write), inserts a drop below it,
-    and moves drops towards the source. Where rows are counted or chosen, one column stays, for a table without columns
-    forgets how many rows it has.
+    of rows; what writes files is never left out. The rule starts at a step that reads few columns (select, drop,
+    group_by, write), inserts a drop below it, and moves drops towards the source. Where rows are counted or chosen, one
+    column stays, for a table without columns forgets how many rows it has.
     """
     match plan:
         case Drop(input=step, columns=columns):
@@ -88,6 +89,8 @@ def _move(step: Plan, dropped: frozenset[str]) -> Plan | None:
             return _scan_less(step, dropped)
         case Drop(input=before, columns=columns):
             return Drop(input=before, columns=(*columns, *sorted(dropped)))
+        case WithColumns() | Select() if writes(step):
+            return None
         case WithColumns():
             return _prune(step, dropped)
         case Select():
@@ -96,7 +99,7 @@ def _move(step: Plan, dropped: frozenset[str]) -> Plan | None:
             return _rename_less(step, dropped)
         case ReadFiles() | DecodeImages() | Infer() if keeps_rows(step):
             return _below(step, dropped)
-        case Filter() | Limit():
+        case Filter() | Limit() | SplitFrames():
             return _below(step, dropped, keeps_one=True)
     return _move_past_tables(step, dropped)
 
@@ -139,7 +142,7 @@ def _below(step: Plan, dropped: frozenset[str], *, keeps_one: bool = False) -> P
     before, read, made = schema_of(step.inputs[0]), columns_read(step), columns_made(step) or frozenset()
     if before is None or read is None:
         return None
-    if made and made <= dropped and not isinstance(step, Explode):
+    if made and made <= dropped and not isinstance(step, Explode | SplitFrames):  # these make rows too
         return _dropped(step.inputs[0], dropped & before.keys())
     below = (dropped & before.keys()) - read - made
     below = _all_but_one(below, before) if keeps_one else below

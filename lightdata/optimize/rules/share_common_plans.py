@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lightdata.plan.effect import looks_at_pixels
-from lightdata.plan.node import DecodeImages, Infer, MapBatches, MapRows, Plan, ReadFiles
+from lightdata.plan.node import DecodeImages, Infer, MapBatches, MapRows, Plan, ReadFiles, SplitFrames
 from lightdata.plan.relational import Cache
 
 
@@ -37,7 +37,7 @@ def _places(plan: Plan, seen: set[int]) -> Iterator[Plan]:
 def _is_costly(plan: Plan) -> bool:
     return not isinstance(plan, Cache) and any(
         isinstance(step, MapRows | MapBatches | Infer)
-        or (looks_at_pixels(step) and not isinstance(step, ReadFiles | DecodeImages))
+        or (looks_at_pixels(step) and not isinstance(step, ReadFiles | DecodeImages | SplitFrames))
         for step in _not_shared(plan)
     )
 

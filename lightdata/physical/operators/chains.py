@@ -11,19 +11,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightdata.expr.deferred import Chain
+from lightdata.errors import DecodeError, RowError
+from lightdata.expr.deferred import Chain, is_deferred
 from lightdata.kernels import tensor
 from lightdata.kernels.columns import column_of
 from lightdata.kernels.decode import from_pillow
 from lightdata.kernels.encode import codec_of, encode_image
 from lightdata.kernels.header import count_frames, exif_tag
-from lightdata.physical.operators.picture import Picture, images_of, naming_row
+from lightdata.physical.operators.picture import Picture, Place, headers_of, naming
 from lightdata.types.image import RAW, EncodedImage, ImageType, as_dynamic, dynamic_images
 from lightdata.types.image_spec import MODES
 from lightdata.types.operation import AsImage, Attribute, Decode, Encode, ImageOperation, Known, Operation, ToTensor
 from lightdata.types.plain_array import plain_array
 from lightdata.types.tensor import tensor_rows
 from lightdata.types.tensor_operation import CosineSimilarity, TensorOperation
+from lightdata.types.uri_operation import ReadUri
 
 Pixels = NDArray[Any]
 
@@ -36,24 +38,50 @@ class PixelWork:
     images: tuple[ImageOperation, ...]
     rest: tuple[Operation, ...]
     kind: pa.DataType
+    column: str
+    """The column of the batch that holds the images: the chain's own, or what was read for it."""
+
+    url: str | None
+    """The column that says where they were read from, if the chain did that."""
+
+    decodes: tuple[ImageOperation, ...]
+    """The first operations, as far as an image that they cannot be done on gives null."""
 
     @classmethod
-    def of(cls, chain: Chain, kind: pa.DataType) -> PixelWork:
-        """Split a chain where it stops making images."""
+    def of(cls, chain: Chain, kind: pa.DataType, start: Chain) -> PixelWork:
+        """Split a chain where it stops making images; ``start`` is what is left of it to do, from a column on."""
         images: list[ImageOperation] = []
-        for step in chain.operations:
+        for step in start.operations:
             if not isinstance(step, ImageOperation):
                 break
             images.append(step)
-        return cls(chain, tuple(images), chain.operations[len(images) :], kind)
+        lenient = [
+            place for place, step in enumerate(images, 1) if isinstance(step, Decode) and step.on_error == "null"
+        ]
+        rest, decodes = start.operations[len(images) :], tuple(images[: max(lenient, default=0)])
+        url = chain.column if isinstance(chain.operations[0], ReadUri) else None
+        return cls(chain, tuple(images), rest, kind, start.column, url, decodes)
 
     @property
     def needs_pixels(self) -> bool:
         """Whether it looks further than the header; a rare turn by EXIF orientation aside."""
         return not any(isinstance(step, Attribute) for step in self.rest)
 
-    def value(self, picture: Picture) -> Any:
-        """Compute one row."""
+    def value(self, picture: Picture | DecodeError | None, place: Place, failed: dict[str, RowError]) -> Any:
+        """Compute one row; an image that may be broken and is goes to ``failed``, by its column."""
+        try:
+            if isinstance(picture, DecodeError):
+                raise picture
+            if picture is not None and self.decodes:
+                picture.pillow(self.decodes)
+        except DecodeError as error:
+            if not self.decodes:
+                raise
+            failed[self.column] = place.of(error)
+            return None
+        return None if picture is None else self._made_of(picture)
+
+    def _made_of(self, picture: Picture) -> Any:
         match self.rest:
             case () if not self.kind.spec.is_fixed:
                 return from_pillow(picture.pillow(self.images))
@@ -66,7 +94,7 @@ class PixelWork:
                 return encode_image(picture.pillow(self.images), codec, encode.options)
         raise TypeError(f"no kernel for {self.rest}; add a case to {__name__}")
 
-    def column(self, values: list[Any], batch: pa.RecordBatch) -> pa.Array:
+    def as_column(self, values: list[Any], batch: pa.RecordBatch) -> pa.Array:
         """Build the column of all rows."""
         match self.rest:
             case () if not self.kind.spec.is_fixed:
@@ -78,52 +106,64 @@ class PixelWork:
         return plain_array(values, self.kind)
 
 
-def compute_chains(batch: pa.RecordBatch, chains: Iterable[Chain]) -> dict[str, pa.Array]:
+def compute_chains(
+    batch: pa.RecordBatch, chains: Iterable[Chain], failures: list[RowError] | None = None
+) -> dict[str, pa.Array]:
     """Compute deferred columns, by name; a null input gives null.
 
     All chains of one row are computed before the next row is looked at: what they share is computed once, and only
-    the row at hand holds decoded images that are not a result.
+    the row at hand holds decoded images that are not a result. What a batch already has under a deferred name is
+    taken from there. Images that may be broken and are go to ``failures``.
     """
     made: dict[str, pa.Array | PixelWork] = {chain.name: _without_pixels(chain, batch) for chain in chains}
     work = [one for one in made.values() if isinstance(one, PixelWork)]
-    columns = {
-        one.chain.name: one.column(values, batch) for one, values in zip(work, _values(work, batch), strict=True)
-    }
+    found = _values(work, batch, [] if failures is None else failures)
+    columns = {one.chain.name: one.as_column(values, batch) for one, values in zip(work, found, strict=True)}
     return {**made, **columns}
+
+
+def _start(chain: Chain, batch: pa.RecordBatch) -> Chain:
+    """Give what is left to do of a chain, from the longest beginning on that the batch has as a column."""
+    held = set(filter(is_deferred, batch.schema.names))
+    for length in range(len(chain.operations), 0, -1) if held else ():
+        name = Chain(chain.column, chain.operations[:length]).name
+        if name in held:
+            return Chain(name, chain.operations[length:])
+    return chain
 
 
 def _without_pixels(chain: Chain, batch: pa.RecordBatch) -> pa.Array | PixelWork:
     """Compute a chain that looks at no image, or say what there is to do."""
-    base = batch.column(chain.column)
-    operations = chain.operations
+    start = _start(chain, batch)
+    base = batch.column(start.column)
+    operations = start.operations
     if not operations:
         return base
     if isinstance(base.type, ImageType) and all(isinstance(step, AsImage) for step in operations):
         return as_dynamic(base)
-    kind = chain.type_in({chain.column: base.type})
+    kind = chain.type_in({start.column: base.type, chain.column: batch.column(chain.column).type})
     if isinstance(operations[0], TensorOperation):
         return _tensor_chain(tensor_rows(base), operations, kind, batch)
-    return PixelWork.of(chain, kind)
+    return PixelWork.of(chain, kind, start)
 
 
-def _values(work: Sequence[PixelWork], batch: pa.RecordBatch) -> list[list[Any]]:
+def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[RowError]) -> list[list[Any]]:
     """Compute what each chain makes of each row, row by row."""
-    images: dict[str, list[EncodedImage | None]] = {}
-    for one in work:
-        if one.chain.column not in images:
-            images[one.chain.column] = images_of(batch, one.chain.column, str(one.chain))
-    looks = Counter(one.chain.column for one in work if one.needs_pixels)
+    images = {one.column: headers_of(batch.column(one.column)) for one in work}
+    looks = Counter(one.column for one in work for _ in range(one.needs_pixels + bool(one.decodes)))
     values: list[list[Any]] = [[] for _ in work]
     for number in range(batch.num_rows if work else 0):
         row = {
-            column: Picture(image, is_shared=looks[column] > 1)
+            column: Picture(image, is_shared=looks[column] > 1) if isinstance(image, EncodedImage) else image
             for column, all_rows in images.items()
-            if (image := all_rows[number]) is not None
+            for image in (all_rows[number],)
         }
+        failed: dict[str, RowError] = {}
         for one, made in zip(work, values, strict=True):
-            picture = row.get(one.chain.column)
-            with naming_row(batch, number, str(one.chain)):
-                made.append(None if picture is None else one.value(picture))
+            place = Place(batch, number, str(one.chain), one.url)
+            with naming(place):
+                made.append(one.value(row[one.column], place, failed))
+        failures += failed.values()
     return values
 
 

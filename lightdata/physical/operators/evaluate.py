@@ -9,12 +9,23 @@ from typing import Literal
 import polars as pl
 import pyarrow as pa
 
-from lightdata.errors import ExpressionError
-from lightdata.expr.deferred import Chain, in_words
+from lightdata.errors import ExpressionError, RowError
+from lightdata.expr.deferred import Chain, in_words, is_deferred, parse
 from lightdata.expr.expression import Expression, bind
+from lightdata.io.redaction import safe_url
+from lightdata.io.source import URI
 from lightdata.physical.operators.chains import compute_chains
-from lightdata.physical.stage import Context, hidden_names, in_row_order, visible_names, with_column, without_hidden
+from lightdata.physical.stage import (
+    Context,
+    hidden_names,
+    in_row_order,
+    visible_names,
+    with_column,
+    without_deferred,
+    without_hidden,
+)
 from lightdata.types.canonical import canonical
+from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
 
@@ -27,14 +38,21 @@ class EvaluateOperator:
     is_bound: bool
     """Whether selectors were spelled out when the query was built; else each batch tells the columns."""
 
-    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Evaluate on each batch."""
         for batch in batches:
-            yield from in_row_order(batch, self._evaluated)
+            yield from in_row_order(batch, lambda rows: self._evaluated(rows, context))
 
-    def _evaluated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _evaluated(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
+        failures: list[RowError] = []
+        batch = _naming_urls(batch)
+        columns = self._columns(batch, failures)
+        context.failures += failures  # now that none of these rows will be done again
+        return without_deferred(self._result(batch, columns))
+
+    def _columns(self, batch: pa.RecordBatch, failures: list[RowError]) -> dict[str, pa.Array]:
         try:
-            columns = evaluate(self._bound(batch), batch)
+            return evaluate(self._bound(batch), batch, failures)
         except ExpressionError as error:
             if self.is_bound:
                 raise
@@ -42,6 +60,8 @@ class EvaluateOperator:
                 "types come from the rows of a batch here; declare them with schema= in the map or map_batches before"
             )
             raise ExpressionError(f"{self.verb}: {error}; {hint}") from error
+
+    def _result(self, batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
         match self.verb:
             case "filter":
                 return batch.filter(columns.popitem()[1])
@@ -54,7 +74,7 @@ class EvaluateOperator:
     def _bound(self, batch: pa.RecordBatch) -> Sequence[Expression]:
         if self.is_bound:
             return self.expressions
-        schema = Schema.of(without_hidden(batch))
+        schema = Schema.of(without_deferred(without_hidden(batch)))
         bound = bind([one.expr for one in self.expressions], schema, step=self.verb)
         for one in bound:
             if not one.is_elementwise and not (one.is_constant and self.verb == "with_columns"):
@@ -71,10 +91,16 @@ class ComputeChainsOperator:
 
     chains: tuple[Chain, ...]
 
-    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Compute the chains of each batch."""
         for batch in batches:
-            yield from in_row_order(batch, lambda rows: _with_columns(rows, compute_chains(rows, self.chains)))
+            yield from in_row_order(batch, lambda rows: self._computed(rows, context))
+
+    def _computed(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
+        failures: list[RowError] = []
+        columns = compute_chains(batch, self.chains, failures)
+        context.failures += failures
+        return _with_columns(without_deferred(batch), columns)
 
 
 def _with_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
@@ -83,9 +109,19 @@ def _with_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.Rec
     return batch
 
 
-def evaluate(expressions: Sequence[Expression], batch: pa.RecordBatch) -> dict[str, pa.Array]:
+def _naming_urls(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Let later steps of the stage say which URL a row's bytes are of, where that is clear."""
+    deferred = [parse(name) for name in batch.schema.names if name != URI and is_deferred(name)]
+    read = {chain.column for chain in deferred if chain.reads}
+    if len(read) != 1 or URI in batch.schema.names:
+        return batch
+    urls = batch.column(read.pop()).to_pylist()
+    return with_column(batch, URI, plain_array([url and safe_url(url) for url in urls], pa.large_string()))
+
+
+def evaluate(expressions: Sequence[Expression], batch: pa.RecordBatch, failures: list[RowError]) -> dict[str, pa.Array]:
     """Compute expressions on one batch, by name; what is only a column or a chain never sees Polars."""
-    deferred = compute_chains(batch, dict.fromkeys(chain for one in expressions for chain in one.chains))
+    deferred = compute_chains(batch, dict.fromkeys(chain for one in expressions for chain in one.chains), failures)
     columns: dict[str, pa.Array] = {}
     for one in expressions:
         source = one.source
@@ -101,7 +137,8 @@ def _in_polars(
     expressions: Sequence[Expression], batch: pa.RecordBatch, deferred: dict[str, pa.Array]
 ) -> dict[str, pa.Array]:
     read = {name for one in expressions for name in one.expr.meta.root_names()}
-    needed = [name for name in visible_names(batch) if name in read] or visible_names(batch)[:1]
+    visible = visible_names(without_deferred(batch))
+    needed = [name for name in visible if name in read] or visible[:1]
     arrays = {**{name: batch.column(name) for name in needed}, **deferred}
     read_only = pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
     frame = pl.DataFrame(pl.from_arrow(read_only)) if arrays else pl.DataFrame(height=batch.num_rows)

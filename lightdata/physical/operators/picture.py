@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightdata.errors import DecodeError, RowError, SchemaError
+from lightdata.io.redaction import safe_url
 from lightdata.kernels import geometry
 from lightdata.kernels.decode import convert, decode_file, to_pillow, to_pixels
 from lightdata.kernels.header import read_header
@@ -61,7 +62,7 @@ class Picture:
 
     def pixels(self, operations: tuple[Operation, ...]) -> Pixels:
         """Give the pixels after some operations: ``[H, W]`` or ``[H, W, C]``."""
-        plain = all(isinstance(step, AsImage) or step == Decode() for step in operations)
+        plain = all(isinstance(step, AsImage) or step in (Decode(), Decode(on_error="null")) for step in operations)
         return to_pixels(self.header) if plain and not self._is_shared else np.asarray(self.pillow(operations))
 
 
@@ -71,10 +72,31 @@ def _is_as_held(operations: Sequence[Operation]) -> bool:
 
 
 def images_of(batch: pa.RecordBatch, column: str, stage: str) -> list[EncodedImage | None]:
-    """List a column's images: an image column's, encoded bytes, or uint8 pixels."""
-    array = batch.column(column)
+    """List a column's images: an image column's, encoded bytes, or uint8 pixels.
+
+    Raises
+    ------
+    DecodeError
+        For the first that is none.
+    """
+    images: list[EncodedImage | None] = []
+    for number, image in enumerate(headers_of(batch.column(column))):
+        with naming_row(batch, number, stage):
+            images.append(known(image))
+    return images
+
+
+def known(image: EncodedImage | DecodeError | None) -> EncodedImage | None:
+    """Give an image whose header could be read, or raise what was wrong with it."""
+    if isinstance(image, DecodeError):
+        raise image
+    return image
+
+
+def headers_of(array: pa.Array) -> list[EncodedImage | DecodeError | None]:
+    """List a column's images, or what is wrong with each."""
     if isinstance(array.type, ImageType):
-        return iter_images(array)
+        return list(iter_images(array))
     if pa.types.is_null(array.type):
         return [None] * len(array)
     make: Callable[[Any], EncodedImage] = read_header
@@ -83,23 +105,51 @@ def images_of(batch: pa.RecordBatch, column: str, stage: str) -> list[EncodedIma
         values, make = tensor_rows(array), lambda row: raw_image(_squeezed(row))
     else:
         values = binary_values(array)
-    images: list[EncodedImage | None] = []
-    for number, value in enumerate(values):
-        with naming_row(batch, number, stage):
-            images.append(None if value is None else make(value))
-    return images
+    return [None if value is None else _header(make, value) for value in values]
+
+
+def _header(make: Callable[[Any], EncodedImage], value: Any) -> EncodedImage | DecodeError:
+    try:
+        return make(value)
+    except DecodeError as error:
+        return error
+    except (SchemaError, MemoryError) as error:
+        return DecodeError(f"{error}")
+
+
+class Place(NamedTuple):
+    """Where a value comes from and what is done with it."""
+
+    batch: pa.RecordBatch
+    row: int
+    stage: str
+    url: str | None = None
+    """The column of URLs that it was read from, if it was."""
+
+    def of(self, error: RowError) -> RowError:
+        """Copy an error saying where it happened."""
+        return error.at(uri=self._uri(), row=self.row, stage=self.stage)
+
+    def _uri(self) -> str | None:
+        if self.url is None:
+            return uri_of(self.batch, self.row)
+        return safe_url(str(self.batch.column(self.url)[self.row]))
+
+
+def naming_row(batch: pa.RecordBatch, number: int, stage: str) -> AbstractContextManager[None]:
+    """Let errors say which row and file they come from."""
+    return naming(Place(batch, number, stage))
 
 
 @contextmanager
-def naming_row(batch: pa.RecordBatch, number: int, stage: str) -> Iterator[None]:
-    """Let errors say which row and file they come from."""
+def naming(place: Place) -> Iterator[None]:
+    """Let errors say where they come from."""
     try:
         yield
     except RowError as error:
-        raise error.at(uri=uri_of(batch, number), row=number, stage=stage) from error.__cause__
+        raise place.of(error) from error.__cause__
     except (SchemaError, MemoryError) as error:
-        place = {"uri": uri_of(batch, number), "row": number, "stage": stage}
-        raise DecodeError(f"{error}", **place) from error  # type: ignore[arg-type]
+        raise place.of(DecodeError(f"{error}")) from error
 
 
 def _squeezed(row: Pixels) -> Pixels:

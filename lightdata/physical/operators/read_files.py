@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from lightdata.errors import ReadError
 from lightdata.io.location import read_file, read_image_head
-from lightdata.physical.stage import URI, Context, in_row_order, with_column
+from lightdata.io.source import URI
+from lightdata.physical.stage import Context, in_row_order, with_column
 from lightdata.types.plain_array import plain_array
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from lightdata.errors import RowError
+from lightdata.errors import ExecutionError, RowError
+from lightdata.io.durable import sync_to_disk
 from lightdata.io.sink import Sink, StagedFile
 from lightdata.physical.stage import Context, without_hidden
+from lightdata.plan.schema import WRITTEN
 from lightdata.types.plain_array import plain_array
 
 
@@ -21,18 +25,49 @@ class WriteOperator:
     sink: Sink
     directory: str
 
-    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+    def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Write all batches of one task."""
+        incoming = _Incoming(batches)
         try:
-            files = list(self.sink.write((without_hidden(batch) for batch in batches), Path(self.directory)))
+            files = list(self.sink.write(iter(incoming), Path(self.directory)))
+            for file in files:
+                if file.path:
+                    sync_to_disk(file.path)
         except RowError as error:
             raise error.at(stage=f"write {self.sink}") from error.__cause__
+        except OSError as error:
+            if error is incoming.error:
+                raise
+            raise self._cannot_write(error) from error
+        context.failures += [file.failure(row=file.row, stage=f"write {self.sink}") for file in files if file.error]
         yield describe_files(files)
+
+    def _cannot_write(self, error: OSError) -> ExecutionError:
+        folder = Path(self.directory)
+        free = f"; {shutil.disk_usage(folder).free:,} bytes are free there" if folder.is_dir() else ""
+        target = folder.parent if folder.name.startswith(".lightdata-") else folder
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return ExecutionError(f"cannot write to {str(target)!r}: {reason}{free}; what was there is unchanged")
+
+
+class _Incoming:
+    """Batches, and the error that ended them: an error of the source is no error of the disk that is written to."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._batches:
+                yield without_hidden(batch)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def describe_files(files: list[StagedFile]) -> pa.RecordBatch:
     """List staged files as rows."""
-    columns = list(zip(*files, strict=True)) or [(), (), (), ()]
-    kinds = (pa.large_string(), pa.large_string(), pa.int64(), pa.int64())
-    arrays = [plain_array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, names=["path", "name", "rows", "size_bytes"])
+    columns = list(zip(*files, strict=True)) or [()] * len(WRITTEN)
+    arrays = [plain_array(values, kind) for values, kind in zip(columns, WRITTEN.values(), strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, names=WRITTEN.names)

@@ -23,6 +23,7 @@ from lightdata.io.files import FileListSource
 from lightdata.io.source import Pushdowns, Source
 from lightdata.io.tfrecord import walk
 from lightdata.io.tfrecord.format import TFRecordFormat
+from lightdata.physical.stage import without_hidden
 from lightdata.types.schema import Schema
 
 
@@ -35,7 +36,7 @@ def source_of(path, **options):
 def read(path, task_rows=1000, **options):
     pushdowns = Pushdowns(**{name: options.pop(name) for name in ("columns", "n_rows") if name in options})
     tasks = list(source_of(path, **options).tasks(pushdowns, task_rows=task_rows))
-    return [batch for task in pickle.loads(pickle.dumps(tasks)) for batch in task.read()]  # noqa: S301 - made just now
+    return [without_hidden(one) for task in pickle.loads(pickle.dumps(tasks)) for one in task.read()]  # noqa: S301 - made just now
 
 
 def write(path, *examples):
@@ -135,7 +136,7 @@ def test_every_flipped_byte_is_found(tmp_path):
 
 def _stream(path):
     for task in source_of(path).tasks(Pushdowns(), task_rows=1):
-        for batch in task.read():
+        for batch in map(without_hidden, task.read()):
             yield from batch.to_pylist()
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 import lightdata as ld
 from lightdata.io.memory import MemorySource
 from lightdata.optimize.rules.push_down_filter import push_down_filter
-from lightdata.plan.node import DecodeImages, Filter, ReadFiles, Scan
+from lightdata.plan.node import DecodeImages, Filter, ReadFiles, Scan, SplitFrames
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,19 @@ def test_it_passes_reads_and_decodes():
     for step in (READ, DECODE, replace(READ, on_error="null"), replace(DECODE, on_error="null")):
         plan = ld.Dataset(step).filter(pl.col("n") > 1)._plan
         assert push_down_filter(plan) == replace(step, input=replace(plan, input=step.input))
+
+
+def test_it_passes_the_split_into_frames():
+    """A filter on a column of the file goes below the split; one on what the split makes, or below a skip, does not."""
+    split = SplitFrames(input=READ, column="image")
+    plan = ld.Dataset(split).filter(pl.col("n") > 1)._plan
+    assert push_down_filter(plan) == replace(split, input=replace(plan, input=READ))
+    for step, predicate in [
+        (split, pl.col("frame") > 1),
+        (split, pl.col("n") > pl.col("n").mean()),
+        (replace(split, on_error="skip"), pl.col("n") > 1),
+    ]:
+        assert push_down_filter(ld.Dataset(step).filter(predicate)._plan) is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from lightdata.io.source import Pushdowns
 from lightdata.optimize.rewrite import rewrite
 from lightdata.optimize.rules.push_down_projection import push_down_projection
 from lightdata.optimize.stages import optimize as optimized
-from lightdata.plan.node import DecodeImages, Drop, ReadFiles, Rename, Scan, Select, WithColumns
+from lightdata.plan.node import DecodeImages, Drop, ReadFiles, Rename, Scan, Select, SplitFrames, WithColumns
 from lightdata.plan.schema import schema_of
 
 
@@ -78,6 +78,16 @@ def test_reads_and_decodes_that_nobody_needs_are_left_out():
         "Filter",
         "Scan",
     ]
+
+
+def test_a_split_into_frames_makes_rows_that_count():
+    """A drop of all that the split makes moves what else is dropped below it, and leaves the split."""
+    split = SplitFrames(input=READ, column="image")
+    plan = Drop(input=split, columns=("image", "frame", "n"))
+    assert push_down_projection(plan) == Drop(
+        input=replace(split, input=Drop(input=READ, columns=("n",))), columns=("frame", "image")
+    )
+    assert push_down_projection(Drop(input=split, columns=("image", "frame"))) is None
 
 
 def test_rows_that_are_skipped_must_be_tried():

@@ -1,0 +1,98 @@
+"""What survives a crash: bytes forced to disk, and locks that the system frees when their owner dies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightdata.errors import OutputExistsError
+
+
+def sync_to_disk(path: str | os.PathLike[str]) -> None:
+    """Wait until a file's bytes, or a folder's names, are on disk.
+
+    Raises
+    ------
+    OSError
+        If the disk fails, or is full.
+    """
+    if sys.platform == "win32" and os.path.isdir(path):
+        return  # folders cannot be opened there; their names are written through
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for whoever holds it; it is gone afterwards.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its folder is gone.
+    OutputExistsError
+        Where the system has no locks that end with their process, and the file is there.
+    """
+    descriptor = _own(path, wait=True)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def claim(path: Path) -> int | None:
+    """Make a file that is locked for as long as the returned descriptor is open."""
+    return _own(path, wait=True)
+
+
+def is_orphan(path: Path) -> bool:
+    """Whether a file that :func:`claim` made has lost its owner; ``False`` where that cannot be known."""
+    if sys.platform == "win32" or not path.is_file():
+        return False
+    try:
+        descriptor = _own(path, wait=False)
+    except OSError:
+        return False
+    os.close(descriptor or 0)
+    return True
+
+
+if sys.platform == "win32":
+
+    def _own(path: Path, *, wait: bool) -> int | None:  # noqa: ARG001 - as the other
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            raise OutputExistsError(
+                f"another query writes to {str(path.parent)!r}; if none does, remove {path.name}"
+            ) from None
+        return None
+
+else:
+    import fcntl
+
+    def _own(path: Path, *, wait: bool) -> int | None:
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                if _is_there(descriptor, path):
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)  # who held it before has removed the file
+
+    def _is_there(descriptor: int, path: Path) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+        except FileNotFoundError:
+            return False
