@@ -15,7 +15,7 @@ Compression = Packing | Literal["auto"] | None
 EXPANSION_RATIO = 200
 """Bytes that a compressed byte may become, once there are more than :data:`EXPANSION_BYTES` of them."""
 
-EXPANSION_BYTES = 1 << 30
+EXPANSION_BYTES = 256 << 20
 
 _CHUNK = 64 << 10
 _HEADER_BYTES = 12

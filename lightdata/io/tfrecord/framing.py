@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import chain
 
 import numpy as np
@@ -293,8 +294,10 @@ def _candidates(content: bytes) -> list[int]:
     places = len(content) - HEADER_BYTES + 1
     if places < 1:
         return []
-    is_short = zero[4 : 4 + places] & zero[5 : 5 + places] & zero[6 : 6 + places] & zero[7 : 7 + places]
-    found = np.flatnonzero(is_short)
+    is_short = reduce(np.logical_and, (zero[at : at + places] for at in range(4, 8)))
+    # Zeros alone are no header, and there may be many of them.
+    is_blank = reduce(np.logical_and, (zero[at : at + places] for at in (0, 1, 2, 3, 8, 9, 10, 11)))
+    found = np.flatnonzero(is_short & ~is_blank)
     pieces = np.array_split(found, 1 + len(found) // (1 << 16))
     return [at for piece in pieces for at in piece[lengths_hold(content, piece + HEADER_BYTES)].tolist()]
 
