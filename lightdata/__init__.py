@@ -30,6 +30,7 @@ from lightdata.errors import (
 from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
+from lightdata.kernels.decode import decode_pixels
 from lightdata.read.images import read_binary_files, read_images
 from lightdata.read.objects import (
     from_arrow,
@@ -85,6 +86,7 @@ __all__ = [
     "col",
     "concat",
     "config",
+    "decode_pixels",
     "from_arrow",
     "from_items",
     "from_numpy",
