@@ -31,6 +31,7 @@ from lightdata.errors import (
 from lightdata.expr.registry import register as _register_namespaces
 from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
+from lightdata.kernels.decode import decode_pixels
 from lightdata.read.images import read_binary_files, read_images
 from lightdata.read.interchange import from_huggingface, from_tf, from_torch
 from lightdata.read.objects import (
@@ -88,6 +89,7 @@ __all__ = [
     "col",
     "concat",
     "config",
+    "decode_pixels",
     "from_arrow",
     "from_huggingface",
     "from_items",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -28,6 +31,12 @@ class Config:
 
     optimize: bool = True
     """Rewrite queries before they run; ``False`` runs them as written."""
+
+    decoder_python: str | None = None
+    """The Python interpreter of an environment with tensorflow-io, which decodes DICOM, OpenEXR and Radiance HDR."""
+
+    decoder_timeout_s: float = 60
+    """Seconds that it may take for one file."""
 
 
 _current = Config()
@@ -69,7 +78,20 @@ def _checked(settings: Config) -> Config:
             raise ValueError(f"{name} must be a positive number; got {getattr(settings, name)!r}")
     if settings.max_image_pixels > Config().max_image_pixels:
         raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
-    return settings
+    return _checked_decoder(settings)
+
+
+def _checked_decoder(settings: Config) -> Config:
+    timeout_s, python = settings.decoder_timeout_s, settings.decoder_python
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+        raise ValueError(f"decoder_timeout_s must be a positive number of seconds; got {timeout_s!r}")
+    if python is None:
+        return settings
+    found = shutil.which(os.fspath(python)) if isinstance(python, str | os.PathLike) else None
+    if found is None:
+        raise ValueError(f"decoder_python must be a Python interpreter, or None; got {python!r}")
+    # A link stays: the environment of an interpreter is found by where its link is.
+    return replace(settings, decoder_python=os.path.abspath(found))
 
 
 def _is_count(value: Any, *, least: int) -> bool:

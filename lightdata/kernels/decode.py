@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightdata.kernels.header import decode_errors, open_image, orientation_of, stored_mode
+from lightdata.kernels.foreign import decode_foreign, foreign_format
+from lightdata.kernels.header import decode_errors, open_image, orientation_of, read_header, stored_mode
 from lightdata.kernels.tally import tally
 from lightdata.types.image import RAW, EncodedImage, Payload, raw_pixels
 
@@ -132,6 +133,38 @@ def to_pixels(image: EncodedImage) -> NDArray[Any]:
     if image.encoding == "jpeg" and (pixels := decode_jpeg(image.payload, image.mode)) is not None:
         return pixels
     return np.asarray(decode_file(image.payload, image.mode))
+
+
+def decode_pixels(data: Payload) -> NDArray[Any]:
+    """Decode an image file of any format that can be read, upright, also to pixels that no image mode holds.
+
+    For use in ``map``, where OpenEXR and Radiance HDR files in colour become tensors.
+
+    Parameters
+    ----------
+    data : bytes-like
+        The whole file.
+
+    Returns
+    -------
+    array [H, W] or [H, W, C]
+        As the file has them: float32 [H, W, 3] for HDR.
+
+    Raises
+    ------
+    DecodeError
+        If the file is broken, cut short or too large.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (4, 3)).save(file, "PNG")
+    >>> decode_pixels(file.getvalue()).shape
+    (3, 4, 3)
+    """
+    kind = foreign_format(data)
+    return to_pixels(read_header(data)) if kind is None else decode_foreign(data, kind)[0]
 
 
 def from_pillow(image: Image.Image) -> EncodedImage:

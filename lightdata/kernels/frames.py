@@ -8,6 +8,7 @@ from PIL import Image
 
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import decode_file, from_pillow, loaded
+from lightdata.kernels.foreign import foreign_format, foreign_images
 from lightdata.kernels.header import check_size, decode_errors, open_image, read_header
 from lightdata.types.image import EncodedImage, Payload
 
@@ -49,6 +50,9 @@ def iter_frames(data: Payload, *, upright: bool = True) -> Iterator[EncodedImage
     >>> [(frame.height, frame.width) for frame in iter_frames(file.getvalue())]
     [(3, 4), (2, 2)]
     """
+    if (kind := foreign_format(data)) is not None:
+        yield from foreign_images(data, kind, every_frame=True)
+        return
     image = open_image(data)
     count, is_cut = _count(image, data)
     if count == 1 and not is_cut:

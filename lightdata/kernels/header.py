@@ -11,12 +11,14 @@ from PIL import Image, UnidentifiedImageError
 
 from lightdata.config import config
 from lightdata.errors import DecodeError
+from lightdata.kernels.foreign import decode_foreign, foreign_format, foreign_images, foreign_pillow
+from lightdata.kernels.heif import is_heif, open_heif
 from lightdata.kernels.tally import tally
 from lightdata.types.image import EncodedImage, Payload
 from lightdata.types.image_spec import MODES
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF")
-"""Formats that are parsed. Others are refused: some make Pillow start other programs."""
+"""Formats that Pillow parses. Others of it are refused: some make it start other programs."""
 
 ORIENTATION = 0x0112
 """The EXIF tag that says how the camera was held, 1 to 8 (EXIF 2.32, 4.6.4)."""
@@ -55,17 +57,21 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def open_image(data: Payload) -> Image.Image:
-    """Open an image file held in memory, without decoding it.
+    """Open an image file held in memory, without decoding it; of a foreign format, with its pixels.
 
     Raises
     ------
     DecodeError
-        If it is not one of :data:`FORMATS`, is broken, or has more pixels than ``max_image_pixels``.
+        If it is not one of :data:`FORMATS`, HEIF or a foreign format, is broken, or has more pixels than
+        ``max_image_pixels``.
     """
     if not len(data):
         raise DecodeError("the file is empty")
     with decode_errors():
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        kind = foreign_format(data)
+        if kind is not None:
+            return foreign_pillow(data, kind)
+        image = open_heif(data) if is_heif(data) else Image.open(io.BytesIO(data), formats=FORMATS)
     check_size(image)
     return image
 
@@ -88,12 +94,16 @@ def check_size(image: Image.Image) -> None:
 def read_header(data: Payload) -> EncodedImage:
     """Describe an image file by its header; height and width are those after EXIF orientation.
 
+    A file of a foreign format is decoded, and described as pixels.
+
     Raises
     ------
     DecodeError
         If the header is not that of an image.
     """
     with decode_errors():
+        if (kind := foreign_format(data)) is not None:
+            return foreign_images(data, kind)[0]
         image = open_image(data)
         height, width = image.height, image.width
         # Pillow decodes a whole PNG to look for EXIF, and tells the upright size of a TIFF.
@@ -133,6 +143,8 @@ def holds_jpeg_header(head: bytes) -> bool:
 def count_frames(data: Payload) -> int:
     """Count the frames of an image file."""
     with decode_errors():
+        if (kind := foreign_format(data)) is not None:
+            return len(decode_foreign(data, kind, every_frame=True))
         return int(getattr(open_image(data), "n_frames", 1))
 
 

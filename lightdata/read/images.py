@@ -17,7 +17,7 @@ from lightdata.plan.node import DecodeImages, Drop, Plan, ReadFiles, Scan, Split
 from lightdata.read.options import FileOptions, Paths, check_on_error, checked, endings_of, file_list
 from lightdata.types.image_spec import MODES
 
-IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "avif")
+IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "avif", "heic", "heif")
 """What :func:`read_images` takes from folders."""
 
 

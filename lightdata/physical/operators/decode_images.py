@@ -10,11 +10,12 @@ import pyarrow as pa
 from lightdata.config import config
 from lightdata.errors import DecodeError
 from lightdata.kernels.columns import pixels_to_column
-from lightdata.kernels.decode import decode_file, from_pillow, to_pixels
+from lightdata.kernels.decode import convert, decode_file, from_pillow, to_pillow, to_pixels
 from lightdata.kernels.geometry import resize
 from lightdata.kernels.header import read_header
 from lightdata.physical.stage import Context, in_row_order, uri_of, with_column
 from lightdata.types.image import (
+    RAW,
     EncodedImage,
     ImageType,
     Payload,
@@ -76,6 +77,8 @@ class DecodeImagesOperator:
     def _decoded(self, payload: Payload) -> EncodedImage:
         if self.size is None and self.exif_transpose:
             header = read_header(payload)
+            if header.encoding == RAW:  # of a foreign format
+                return header if self.mode is None else from_pillow(convert(to_pillow(header), self.mode))
             header = header if self.mode is None else header._replace(mode=self.mode)
             if self.on_error == "raise":
                 return header
