@@ -47,7 +47,7 @@ class Column:
     """A column, and what is wrong with those of its rows that do not fit."""
 
     array: pa.Array
-    """Null where the feature is missing, empty, or does not fit."""
+    """Null where the feature is missing or does not fit, and, but for lists, where it is empty."""
 
     misfits: Mapping[int, str] = field(default_factory=dict)
 
@@ -109,7 +109,7 @@ def build_column(values: Mapping[int, Values], kind: pa.DataType, count: int, na
         for row in found.rows.tolist()
     }
     fitting = values.get(wanted or UNSET)
-    if fitting is None or not len(fitting.rows):
+    if fitting is None or not (len(fitting.rows) or (len(fitting.empty) and pa.types.is_large_list(kind))):
         return Column(pa.nulls(count, kind), misfits)
     flat, wrong = _cast(fitting.flat, value_type(kind))
     if len(wrong):
@@ -168,8 +168,10 @@ def _assemble(values: Values, flat: pa.Array, kind: pa.DataType, count: int) -> 
     if pa.types.is_large_list(kind):
         sizes = np.zeros(count, np.int64)
         sizes[rows] = counts
+        missing = np.ones(count, np.bool_)
+        missing[rows] = missing[values.empty] = False
         offsets = int64_array(np.concatenate(([0], np.cumsum(sizes))))
-        return pa.LargeListArray.from_arrays(offsets, flat, mask=_mask(sizes == 0)), {}
+        return pa.LargeListArray.from_arrays(offsets, flat, mask=_mask(missing)), {}
     size = _fixed_size(kind)
     is_right = counts == (size or 1)
     wrong = dict(zip(rows[~is_right].tolist(), counts[~is_right].tolist(), strict=True))

@@ -7,7 +7,7 @@ malformed one, is *odd*: it is left to Protocol Buffers, which tells what it mea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +62,9 @@ class Values:
 
     flat: pa.Array
     """All values behind one another: large_binary, float32 or int64."""
+
+    empty: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    """Records that have the feature, and no value in it."""
 
 
 def find_features(content: bytes, starts: Ints, ends: Ints) -> tuple[dict[str, Feature], NDArray[np.bool_]]:
@@ -118,14 +121,17 @@ def read_values(
 
     Bytes that are not wanted are null: they are counted, and not copied.
     """
-    feature = feature.take((feature.kinds == kind) & (feature.ends > feature.starts))
+    feature = feature.take(feature.kinds == kind)
+    has = feature.ends > feature.starts
+    filled = feature.take(has)
     match kind:
         case 1:
-            return _read_bytes(content, feature, odd, is_wanted=is_wanted)
+            values = _read_bytes(content, filled, odd, is_wanted=is_wanted)
         case 2:
-            return _read_floats(content, feature, odd)
+            values = _read_floats(content, filled, odd)
         case _:
-            return _read_ints(content, feature, odd)
+            values = _read_ints(content, filled, odd)
+    return replace(values, empty=feature.rows[~has])
 
 
 def gather(content: bytes, starts: Ints, ends: Ints) -> pa.Array:
