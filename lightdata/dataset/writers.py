@@ -178,7 +178,8 @@ class Writers(Writing):
     ) -> WriteResult:
         """Write JSON files with one object a line, ``part-00000.json`` and on.
 
-        Numbers (NaN and infinities become null), text, times, and lists and structs of them. The parameters are as for all verbs that write.
+        Numbers (NaN and infinities become null), text, times, and lists and structs of them.
+        The parameters are as for all verbs that write.
 
         Raises
         ------
