@@ -178,7 +178,7 @@ class Writers(Writing):
     ) -> WriteResult:
         """Write JSON files with one object a line, ``part-00000.json`` and on.
 
-        Numbers, text, times, and lists and structs of them; NaN and infinity become null, as JSON has no word for them.
+        Numbers (NaN and infinities become null), text, times, and lists and structs of them.
         The parameters are as for all verbs that write.
 
         Raises
