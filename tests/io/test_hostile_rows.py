@@ -117,6 +117,9 @@ for number in range(count):
         rows = reader(path, on_error="null")
         read += len(rows.take_all())
         rows.count()
+        rows.explain()
+        if name == "parquet":
+            rows.select(pl.col("n").max(), pl.col("n").null_count()).take_all()
     except ld.LightdataError:
         continue
     except BaseException:
@@ -125,7 +128,22 @@ for number in range(count):
 print(read)
 '''
 
-NAMES = "txt txt.gz jsonl json csv csv.gz arrow arrows npy npz tar tar.gz parquet tensors.parquet".split()
+NAMES = [
+    "txt",
+    "txt.gz",
+    "jsonl",
+    "json",
+    "csv",
+    "csv.gz",
+    "arrow",
+    "arrows",
+    "npy",
+    "npz",
+    "tar",
+    "tar.gz",
+    "parquet",
+    "tensors.parquet",
+]
 
 
 def read_mutants(name, seed, count, folder):
