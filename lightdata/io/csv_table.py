@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -80,7 +80,7 @@ class CsvFormat(FileFormat):
         inferred = self._inferred(path, filesystem, _BLOCK_BYTES)
         if len(set(inferred.names)) < len(inferred):
             raise SchemaError(f"{path} has two columns of one name: {', '.join(inferred.names)}")
-        overrides = dict(self.overrides or {})
+        overrides: Mapping[str, pa.DataType] = self.overrides or {}
         for name in overrides:
             if name not in inferred.names:
                 raise ColumnNotFoundError.for_step(name, step="schema_overrides", available=inferred.names)

@@ -17,6 +17,7 @@ from lightdata.io.arrow_predicate import to_arrow
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.foreign_columns import ForeignColumn, bytes_of_images, encoded_bytes, foreign_column
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
+from lightdata.io.parquet_chunks import check_chunks
 from lightdata.io.parquet_statistics import bounds_of, footer_widths
 from lightdata.io.source import Bounds, Extent
 from lightdata.kernels.tally import tally
@@ -94,7 +95,7 @@ class ParquetFormat(FileFormat):
         predicate: Expression | None,
     ) -> Iterator[Part]:
         """Give the row groups in which there are rows, and for which ``predicate`` may be true."""
-        footer = _footer(path, filesystem)
+        footer = _footer(path, filesystem, with_chunks=predicate is not None)
         _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
         groups = range(footer.metadata.num_row_groups)
         chosen = groups if predicate is None else _groups_for(predicate, path, filesystem, footer)
@@ -110,7 +111,7 @@ class ParquetFormat(FileFormat):
         DecodeError
             If the file is damaged, or a column holds what its type does not allow.
         """
-        with _opened(path, filesystem) as file:
+        with _opened(path, filesystem, chunks_of=[part.key]) as file:
             group = file.metadata.row_group(part.key)
             names = tuple(file.schema_arrow.names) if request.columns is None else request.columns
             _check_size(group, names, path)
@@ -138,14 +139,14 @@ class ParquetFormat(FileFormat):
 
     def extent(self, files: Sequence[str]) -> Extent:
         """Tell what the footers say, unless they are too many to read for an estimate."""
-        footers = [_footer(path, None) for path in files[:_FOOTERS_TO_ESTIMATE]]
+        footers = [_footer(path, None, with_chunks=True) for path in files[:_FOOTERS_TO_ESTIMATE]]
         rows = sum(footer.metadata.num_rows for footer in footers)
         widths = footer_widths([footer.metadata for footer in footers])
         return Extent(rows=rows if len(footers) == len(files) else None, widths=widths)
 
     def bounds(self, files: Sequence[str], columns: Sequence[str]) -> Bounds | None:
         """Tell what the footers say of all rows."""
-        footers = [_footer(path, None) for path in files]
+        footers = [_footer(path, None, with_chunks=True) for path in files]
         for path, footer in zip(files, footers, strict=True):
             _check_same(_with_bytes(footer.schema, self.encoded_images), self.stored or footer.schema, path)
         wanted = {name: kind for name, kind in (self.stored or {}).items() if name in columns}
@@ -221,8 +222,8 @@ class _Footer(NamedTuple):
     """Columns that other libraries mean something by."""
 
 
-def _footer(path: str, filesystem: FileSystem) -> _Footer:
-    with _opened(path, filesystem) as file:
+def _footer(path: str, filesystem: FileSystem, *, with_chunks: bool = False) -> _Footer:
+    with _opened(path, filesystem, chunks_of=None if with_chunks else ()) as file:
         foreign = _foreign(file.schema_arrow, path)
         return _Footer(_canonical_schema(file.schema_arrow, foreign, path), file.schema_arrow, file.metadata, foreign)
 
@@ -269,16 +270,21 @@ def _check_same(schema: Schema, first: Schema, path: str) -> None:
 
 
 @contextmanager
-def _opened(path: str, filesystem: FileSystem) -> Iterator[pq.ParquetFile]:
+def _opened(path: str, filesystem: FileSystem, *, chunks_of: Sequence[int] | None = ()) -> Iterator[pq.ParquetFile]:
+    """Open a file; what it says of chunks may only be looked at in the row groups named here, ``None`` for all."""
     location = locate(path, filesystem)
     with ExitStack() as stack:
         try:
             if location.remote is None:
                 regular_size(location.path)
-                yield stack.enter_context(_parquet_file(location.path, path))
+                stream: Any = stack.enter_context(open(location.path, "rb"))
             else:
                 stream = stack.enter_context(location.remote.open(location.path, "rb"))
-                yield stack.enter_context(_parquet_file(stream, path))
+            source = _parquet_file(location.path if location.remote is None else stream, path)
+            file = stack.enter_context(source)
+            if chunks_of is None or chunks_of:
+                check_chunks(stream, chunks_of)
+            yield file
         except LightdataError:
             raise
         except OSError as error:

@@ -117,6 +117,9 @@ for number in range(count):
         rows = reader(path, on_error="null")
         read += len(rows.take_all())
         rows.count()
+        rows.explain()
+        if name == "parquet":
+            rows.select(pl.col("n").max(), pl.col("n").null_count()).take_all()
     except ld.LightdataError:
         continue
     except BaseException:
