@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,6 +22,7 @@ from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
 from lightdata.types.plain_array import repeated
 from lightdata.types.schema import Schema
+from lightdata.types.tensor import tensors
 
 EXTENSIONS = ("parquet",)
 
@@ -29,6 +31,9 @@ _FOOTERS_TO_ESTIMATE = 1000
 
 _RAY_TENSORS = ("ray.data.arrow_tensor", "ray.data.arrow_tensor_v2")
 """Extension names under which Ray Data writes tensors of one shape, as lists."""
+
+_RAY_RAGGED = ("ray.data.arrow_variable_shaped_tensor",)
+"""Extension names under which Ray Data writes tensors of any shape, as structs of values and shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +228,8 @@ def _checked_column(array: pa.Array, stored: pa.Field, path: str) -> pa.Array:
         array.validate(full=True)
         if (tensor := _ray_tensor_type(stored)) is not None:
             return pa.ExtensionArray.from_storage(tensor, array.cast(tensor.storage_type))
+        if _is_named(stored, _RAY_RAGGED):
+            return _ragged_tensors(array)
         column = canonical(pa.RecordBatch.from_arrays([array], names=[stored.name])).column(0)
         column.validate(full=True)
     except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
@@ -269,12 +276,25 @@ def _check_same(schema: Schema, first: Schema, path: str) -> None:
             raise SchemaError(f"{path}: column {name!r} is {kind}, in the first file {first[name]}")
 
 
+def _is_named(stored: pa.Field, names: Sequence[str]) -> bool:
+    """Whether a column has an extension type of one of these names."""
+    return (stored.metadata or {}).get(b"ARROW:extension:name", b"").decode() in names
+
+
+def _ragged_tensors(array: pa.StructArray) -> pa.Array:
+    """Make tensors of what Ray Data wrote as such: structs of values and shape."""
+    values, shapes = array.field("data").to_pylist(), array.field("shape").to_pylist()
+    dtype = np.dtype(array.type.field("data").type.value_type.to_pandas_dtype())
+    valid = array.is_valid().to_pylist()
+    rows = zip(valid, values, shapes, strict=True)
+    return tensors([np.array(data, dtype).reshape(shape) if ok else None for ok, data, shape in rows], dtype)
+
+
 def _ray_tensor_type(stored: pa.Field) -> pa.DataType | None:
     """Give the canonical type of a column that Ray Data wrote as tensors of one shape."""
-    metadata = stored.metadata or {}
-    if metadata.get(b"ARROW:extension:name", b"").decode() not in _RAY_TENSORS:
+    if not _is_named(stored, _RAY_TENSORS):
         return None
-    shape = tuple(int(size) for size in json.loads(metadata.get(b"ARROW:extension:metadata", b"")))
+    shape = tuple(int(size) for size in json.loads(stored.metadata.get(b"ARROW:extension:metadata", b"")))
     return pa.fixed_shape_tensor(stored.type.value_type, shape)
 
 
