@@ -8,6 +8,8 @@ import lightdata as ld
 
 ray = pytest.importorskip("ray")
 
+pytestmark = pytest.mark.filterwarnings("default")  # Ray warns of settings of its own
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _cluster():
