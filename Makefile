@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all check bench gpu clean
+.PHONY: setup demo test test-all interop check bench gpu clean
 
 setup: .venv/installed
 
@@ -11,6 +11,9 @@ setup: .venv/installed
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
+
+interop: setup
+	$(BIN)/python tests/interop/environments.py
 
 demo: setup
 	$(BIN)/python examples/quickstart.py

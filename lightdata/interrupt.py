@@ -10,11 +10,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
 _T = TypeVar("_T")
+
+_LISTEN_S = 0.1
+"""Seconds between looks: a Ctrl-C that comes just before the main thread begins to wait does not wake it."""
 
 
 @contextmanager
@@ -56,6 +59,8 @@ def interruptible(items: Iterator[_T], name: str) -> Iterator[_T]:
             if _is_main():
                 with interrupts_deferred():  # one that came here would leave a thread that nobody knows of
                     coming = pool.submit(next, items, None)
+                while not wait([coming], _LISTEN_S).done:
+                    pass
                 item = coming.result()
             else:
                 item = next(items, None)
