@@ -58,14 +58,15 @@ def read_tfrecords(
     schema: Any = None,
     compression: Literal["auto", "GZIP", "ZLIB"] | None = "auto",
     resync: bool = False,
-    sequences: bool = False,
+    sequences: bool | None = None,
     **files: Unpack[FileOptions],
 ) -> Dataset:
     """Read TFRecord files of ``tf.train.Example`` messages, a column for each feature, without TensorFlow.
 
     Every checksum is checked. A feature that has no more than one value in any of the first 1,000 records of the first
-    file (or the first 64 MiB) becomes a plain column, others become lists; where it is missing or empty the row is
-    null. A record that is no message, or does not fit the columns, fails by itself; damage ends the file.
+    file (or the first 64 MiB) becomes a plain column, others become lists; where it is missing the row is null,
+    and a plain one where it is empty. A record that is no message, or does not fit the columns, fails by itself;
+    damage ends the file.
 
     Parameters
     ----------
@@ -79,9 +80,9 @@ def read_tfrecords(
     resync : bool
         Go on behind damage, at the next record whose checksums hold. What lies between is one row that fails: see
         ``on_error``.
-    sequences : bool
+    sequences : bool, optional
         Read ``tf.train.SequenceExample`` messages: features of the context as above, feature lists as lists of the
-        value of each step, or of lists where steps have several.
+        value of each step, or of lists where steps have several. By default the first message tells.
     files
         See :class:`~lightdata.read.options.FileOptions`.
 

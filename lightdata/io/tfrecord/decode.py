@@ -12,7 +12,7 @@ import pyarrow as pa
 from lightdata.errors import DecodeError
 from lightdata.io.tfrecord.columns import Column, Seen, build_column
 from lightdata.io.tfrecord.framing import Block
-from lightdata.io.tfrecord.messages import SequenceRow, in_usual_layout, parse_sequence
+from lightdata.io.tfrecord.messages import SequenceRow, has_steps, in_usual_layout, parse_sequence
 from lightdata.io.tfrecord.steps import build_steps, see_steps
 from lightdata.io.tfrecord.wire import UNSET, Ints, Values, find_features, read_values
 from lightdata.types.schema import Schema
@@ -38,14 +38,18 @@ class Parsed:
     """What is wrong with the other records of the block."""
 
 
-def parse_block(block: Block, *, are_sequences: bool, wanted: Collection[str] | None = None) -> Parsed:
+def parse_block(block: Block, *, are_sequences: bool | None, wanted: Collection[str] | None = None) -> Parsed:
     """Read the messages of a block.
 
     Parameters
     ----------
     wanted : collection of str, optional
         The only features whose bytes are copied; by default all.
+    are_sequences : bool, optional
+        Whether they are ``tf.train.SequenceExample``; by default the first one tells.
     """
+    if are_sequences is None:
+        are_sequences = len(block.starts) > 0 and has_steps(block.content[block.starts[0] : block.ends[0]])
     if are_sequences:
         return _parse_sequences(block, wanted)
     features, odd = _examples(block.content, block.starts, block.ends, wanted)

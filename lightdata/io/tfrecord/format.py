@@ -41,7 +41,8 @@ class TFRecordFormat(FileFormat):
     resync: bool = False
     """Go on behind damage; each damaged stretch is an error of one row."""
 
-    are_sequences: bool = False
+    are_sequences: bool | None = None
+    """Whether messages are ``tf.train.SequenceExample``; ``None`` to see by the first of each stretch."""
 
     def __post_init__(self) -> None:
         check_compression(self.compression)

@@ -34,9 +34,23 @@ def in_usual_layout(content: bytes) -> bytes:
     Raises
     ------
     ValueError
-        If it is none.
+        If it is none, or has feature lists, which an example has not.
     """
+    if has_steps(content):
+        raise ValueError("it is a tf.train.SequenceExample; read it with sequences=True")
     return _laid_out(_parsed("Example", content))
+
+
+def has_steps(content: bytes) -> bool:
+    """Whether a message has feature lists, and so is a ``tf.train.SequenceExample``.
+
+    >>> has_steps(b"")
+    False
+    """
+    try:
+        return bool(_parsed("SequenceExample", content).feature_lists.feature_list)
+    except ValueError:
+        return False
 
 
 def parse_example(content: bytes) -> Row:

@@ -7,6 +7,7 @@ import re
 import struct
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -366,3 +367,16 @@ def items(path, **options):
     known = TFRecordFormat(**options)
     known = known if known.stored is not None else known.learned(str(path), None)
     return known.read(str(path), None, Part(None), Request(columns=None, batch_rows=1000))
+
+
+def test_sequence_examples_are_told_from_examples(tmp_path):
+    """Feature lists are read where the first message has some, and never left out in silence."""
+    content = (Path(__file__).parents[2] / "interop/data/tensorflow/sequences.tfrecord").read_bytes()
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(content)
+    told, asked = (ld.read_tfrecords(path, **options).take_all() for options in ({}, {"sequences": True}))
+    assert told == asked
+    assert set(told[0]) == {"frames", "label"}
+    path.write_bytes(record(example(label=[1])) + content)
+    with pytest.raises(DecodeError, match=r"record \d+ at byte \d+: .*sequences=True"):
+        ld.read_tfrecords(path).take_all()
