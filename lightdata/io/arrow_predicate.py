@@ -102,6 +102,10 @@ def _value(node: Any) -> Any:
     """Compute what no column has a part in; ``None`` where one has."""
     if not (isinstance(node, dict) and "Literal" in node):
         return None
-    literal = pl.select(pl.Expr.deserialize(io.StringIO(json.dumps(node)), format="json").alias("value"))["value"]
+    try:
+        held = pl.Expr.deserialize(io.StringIO(json.dumps(node)), format="json")
+    except (pl.exceptions.PolarsError, ValueError):  # NaN has no text
+        return None
+    literal = pl.select(held.alias("value"))["value"]
     value = literal[0] if len(literal) == 1 else None
     return value.to_list() if isinstance(value, pl.Series) else value

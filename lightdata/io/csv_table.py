@@ -196,7 +196,7 @@ class CsvFormat(FileFormat):
                 reader.schema.names  # noqa: B018 - they may be in another encoding
                 return reader.schema
         except DecodeError:
-            if block_bytes >= _MOST_BLOCK_BYTES:
+            if block_bytes * _BLOCK_STEP > _MOST_BLOCK_BYTES:
                 raise
         return self._inferred(path, filesystem, block_bytes * _BLOCK_STEP)
 

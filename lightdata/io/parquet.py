@@ -224,6 +224,10 @@ class _Footer(NamedTuple):
 
 def _footer(path: str, filesystem: FileSystem, *, with_chunks: bool = False) -> _Footer:
     with _opened(path, filesystem, chunks_of=None if with_chunks else ()) as file:
+        if with_chunks:
+            for group in map(file.metadata.row_group, range(file.metadata.num_row_groups)):
+                for number in range(group.num_columns):
+                    group.column(number).path_in_schema  # noqa: B018 - a name may be in another encoding
         foreign = _foreign(file.schema_arrow, path)
         return _Footer(_canonical_schema(file.schema_arrow, foreign, path), file.schema_arrow, file.metadata, foreign)
 

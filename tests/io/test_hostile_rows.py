@@ -129,20 +129,8 @@ print(read)
 '''
 
 NAMES = [
-    "txt",
-    "txt.gz",
-    "jsonl",
-    "json",
-    "csv",
-    "csv.gz",
-    "arrow",
-    "arrows",
-    "npy",
-    "npz",
-    "tar",
-    "tar.gz",
-    "parquet",
-    "tensors.parquet",
+    *("txt", "txt.gz", "jsonl", "json", "csv", "csv.gz", "arrow", "arrows"),
+    *("npy", "npz", "tar", "tar.gz", "parquet", "tensors.parquet"),
 ]
 
 
