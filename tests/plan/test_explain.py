@@ -25,7 +25,7 @@ def same(row):
     return row
 
 
-FILES = "scan files[D, *.jpg|8 more]"
+FILES = "scan files[D, *.jpg|10 more]"
 
 
 def explained(ds, folder, **options):
