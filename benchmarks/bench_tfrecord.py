@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from lightdata.io.file_format import Part, Request
-from lightdata.io.tfrecord.encode import encode_examples
-from lightdata.io.tfrecord.format import TFRecordFormat
-from lightdata.io.tfrecord.framing import write_record
+from lightdata.io.formats.tfrecord.encode import encode_examples
+from lightdata.io.formats.tfrecord.format import TFRecordFormat
+from lightdata.io.formats.tfrecord.framing import write_record
 from lightdata.types.canonical import canonical
 
 SMALL = 200_000

@@ -20,15 +20,15 @@ from PIL import Image
 import lightdata as ld
 from lightdata.dataset.run import executed_by
 from lightdata.execute.inline import InlineExecutor
-from lightdata.io.archived_files import ARCHIVES
-from lightdata.io.arrow_ipc import ArrowFormat
-from lightdata.io.csv_table import CsvFormat
-from lightdata.io.json_lines import JsonFormat
-from lightdata.io.numpy import NumpyFormat
-from lightdata.io.parquet import ParquetFormat
-from lightdata.io.text import TextFormat
-from lightdata.io.tfrecord.format import TFRecordFormat
-from lightdata.io.webdataset import WebDatasetFormat
+from lightdata.io.formats.archived_files import ARCHIVES
+from lightdata.io.formats.arrow_ipc import ArrowFormat
+from lightdata.io.formats.csv_table import CsvFormat
+from lightdata.io.formats.json_lines import JsonFormat
+from lightdata.io.formats.numpy import NumpyFormat
+from lightdata.io.formats.parquet import ParquetFormat
+from lightdata.io.formats.text import TextFormat
+from lightdata.io.formats.tfrecord.format import TFRecordFormat
+from lightdata.io.formats.webdataset import WebDatasetFormat
 from lightdata.read.images import IMAGE_EXTENSIONS
 from lightdata.read.options import FileOptions
 from lightdata.types.image import dynamic_images, fixed_images, raw_image

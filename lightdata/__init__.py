@@ -29,8 +29,8 @@ from lightdata.errors import (
     WriteError,
 )
 from lightdata.expr.registry import register as _register_namespaces
-from lightdata.io.commit import WriteResult
 from lightdata.io.files import Partitioning
+from lightdata.io.sinks.commit import WriteResult
 from lightdata.kernels.decode import decode_pixels
 from lightdata.read.images import read_binary_files, read_images
 from lightdata.read.interchange import from_huggingface, from_tf, from_torch

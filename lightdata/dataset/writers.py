@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from lightdata.dataset.writing import Writing, check_on_error, destination
 from lightdata.errors import ArgumentError
-from lightdata.io.commit import WriteMode, WriteResult, check_file
-from lightdata.io.image_layout import ImageLayout
-from lightdata.io.images import ImageSink
 from lightdata.io.location import FileSystem
-from lightdata.io.numpy_sink import NumpySink
-from lightdata.io.part_sizes import PartSizes
-from lightdata.io.table_formats import ArrowFormat, CsvFormat, JsonFormat, ParquetFormat, TableFormat
-from lightdata.io.table_sink import TableSink
-from lightdata.io.webdataset_sink import WebDatasetSink
+from lightdata.io.sinks.commit import WriteMode, WriteResult, check_file
+from lightdata.io.sinks.image_layout import ImageLayout
+from lightdata.io.sinks.images import ImageSink
+from lightdata.io.sinks.numpy_sink import NumpySink
+from lightdata.io.sinks.part_sizes import PartSizes
+from lightdata.io.sinks.table_formats import ArrowFormat, CsvFormat, JsonFormat, ParquetFormat, TableFormat
+from lightdata.io.sinks.table_sink import TableSink
+from lightdata.io.sinks.webdataset_sink import WebDatasetSink
 from lightdata.kernels.encode import codec_of
 from lightdata.types.file_name import check_template
 
@@ -251,7 +251,7 @@ class Writers(Writing):
             If a value is out of the range of int64 or float32, a list holds a null, or tensors have many shapes of
             more than one dimension.
         """
-        from lightdata.io.tfrecord.table import TFRecordTable  # noqa: PLC0415 - protobuf is for those who write it
+        from lightdata.io.formats.tfrecord.table import TFRecordTable  # noqa: PLC0415 - protobuf is for those who write it
 
         sizes = PartSizes(
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes

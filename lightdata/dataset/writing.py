@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from lightdata.dataset.consumption import Consumption
 from lightdata.errors import ArgumentError, RowError
-from lightdata.io.commit import Staged, WriteMode, WriteResult, check_target, commit, write_errors, write_mode
 from lightdata.io.location import FileSystem
-from lightdata.io.sink import Sink, StagedFile
-from lightdata.io.target import Target, target_at
+from lightdata.io.sinks.commit import Staged, WriteMode, WriteResult, check_target, commit, write_errors, write_mode
+from lightdata.io.sinks.sink import Sink, StagedFile
+from lightdata.io.sinks.target import Target, target_at
 from lightdata.plan.node import Write
 from lightdata.plan.schema import schema_of
 from lightdata.plan.verify import verify_step

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from lightdata.errors import ColumnNotFoundError, DecodeError, PlanError, RowError, SchemaError
 from lightdata.expr.expression import Expression
-from lightdata.io.arrow_predicate import conjuncts
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.files import FileListSource, are_local, describe_paths
+from lightdata.io.formats.arrow_predicate import conjuncts
 from lightdata.io.location import FileSystem
 from lightdata.io.source import URI, Bounds, Extent, OnError, Pushdowns, ReadTask
 from lightdata.types.plain_array import plain_array, repeated

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from lightdata.expr.expression import Expression
 from lightdata.inference.model import Model
-from lightdata.io.sink import Sink
+from lightdata.io.sinks.sink import Sink
 from lightdata.io.source import OnError, Pushdowns, Source
 from lightdata.plan.function import UserFunction
 from lightdata.types.schema import Schema

@@ -13,7 +13,7 @@ from lightdata.errors import SchemaError
 from lightdata.expr.deferred import Chain, in_words, is_deferred
 from lightdata.expr.expression import Expression, result_schema
 from lightdata.interrupt import interrupts_deferred
-from lightdata.io.sink import StagedFile
+from lightdata.io.sinks.sink import StagedFile
 from lightdata.plan.node import (
     DecodeImages,
     Drop,

@@ -9,9 +9,9 @@ import polars as pl
 
 from lightdata.dataset.dataset import Dataset
 from lightdata.errors import ArgumentError
-from lightdata.io.archived_files import ARCHIVES, ArchivedFilesFormat
 from lightdata.io.file_rows import FileRowsSource
 from lightdata.io.files import Partitioning, as_paths
+from lightdata.io.formats.archived_files import ARCHIVES, ArchivedFilesFormat
 from lightdata.io.source import OnError
 from lightdata.plan.node import DecodeImages, Drop, Plan, ReadFiles, Scan, SplitFrames
 from lightdata.read.options import FileOptions, Paths, check_on_error, checked, endings_of, file_list

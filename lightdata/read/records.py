@@ -47,7 +47,7 @@ def read_numpy(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
     ArgumentError
         If the first file holds something other than numbers, times or text.
     """
-    from lightdata.io.numpy import NumpyFormat  # noqa: PLC0415 - each format is for those who read it
+    from lightdata.io.formats.numpy import NumpyFormat  # noqa: PLC0415 - each format is for those who read it
 
     return _rows(rows_of(paths, NumpyFormat(), files, "read_numpy"))
 
@@ -102,7 +102,7 @@ def read_tfrecords(
     DecodeError
         If the first file is damaged at its start.
     """
-    from lightdata.io.tfrecord.format import TFRecordFormat  # noqa: PLC0415 - as above
+    from lightdata.io.formats.tfrecord.format import TFRecordFormat  # noqa: PLC0415 - as above
 
     file_format = TFRecordFormat(
         stored=declared_schema(schema),
@@ -143,7 +143,7 @@ def read_parquet(paths: Paths, *, image_columns: Sequence[str] | None = None, **
     SchemaError
         If a column of the first file cannot be held.
     """
-    from lightdata.io.parquet import ParquetFormat  # noqa: PLC0415 - as above
+    from lightdata.io.formats.parquet import ParquetFormat  # noqa: PLC0415 - as above
 
     named = None if image_columns is None else tuple(image_columns)
     source = rows_of(paths, ParquetFormat(image_columns=named), files, "read_parquet")
@@ -187,7 +187,7 @@ def read_csv(
     ...     read_csv(folder).take_all()
     [{'path': '1.jpg', 'label': 'cat'}]
     """
-    from lightdata.io.csv_table import CsvFormat, check_convertible  # noqa: PLC0415 - as above
+    from lightdata.io.formats.csv_table import CsvFormat, check_convertible  # noqa: PLC0415 - as above
 
     for name, char in (("separator", separator), ("quote_char", quote_char)):
         if char is not None and (not isinstance(char, str) or len(char.encode()) != 1 or char in "\r\n"):
@@ -230,7 +230,7 @@ def read_json(paths: Paths, *, schema: Any = None, **files: Unpack[FileOptions])
     ...     read_json(folder).take_all()
     [{'n': 1, 'tags': ['a']}]
     """
-    from lightdata.io.json_lines import JsonFormat, parsed_type  # noqa: PLC0415 - as above
+    from lightdata.io.formats.json_lines import JsonFormat, parsed_type  # noqa: PLC0415 - as above
 
     known = declared_schema(schema)
     stored = None if known is None else pa.schema([(name, parsed_type(kind)) for name, kind in known.items()])
@@ -249,7 +249,7 @@ def read_text(
     ...     read_text(folder).take_all()
     [{'text': 'one'}, {'text': 'two'}]
     """
-    from lightdata.io.text import TextFormat  # noqa: PLC0415 - as above
+    from lightdata.io.formats.text import TextFormat  # noqa: PLC0415 - as above
 
     return _rows(rows_of(paths, TextFormat(encoding=encoding, drop_empty_lines=drop_empty_lines), files, "read_text"))
 
@@ -264,7 +264,7 @@ def read_arrow(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
     ...     read_arrow(folder).count()
     2
     """
-    from lightdata.io.arrow_ipc import ArrowFormat  # noqa: PLC0415 - as above
+    from lightdata.io.formats.arrow_ipc import ArrowFormat  # noqa: PLC0415 - as above
 
     return _rows(rows_of(paths, ArrowFormat(), files, "read_arrow"))
 
@@ -283,7 +283,7 @@ def read_webdataset(paths: Paths, *, columns: Sequence[str] | None = None, **fil
     files
         See :class:`~lightdata.read.options.FileOptions`.
     """
-    from lightdata.io.webdataset import WebDatasetFormat, is_image  # noqa: PLC0415 - as above
+    from lightdata.io.formats.webdataset import WebDatasetFormat, is_image  # noqa: PLC0415 - as above
 
     asked = None if columns is None else tuple(one.lstrip(".").lower() for one in columns if one != "__key__")
     source = rows_of(paths, WebDatasetFormat(asked=asked), files, "read_webdataset")

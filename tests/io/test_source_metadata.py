@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from lightdata.io.files import FileListSource
+from lightdata.io.formats.numpy import NumpyFormat
+from lightdata.io.formats.parquet import ParquetFormat
 from lightdata.io.memory import MemorySource, RangeSource
-from lightdata.io.numpy import NumpyFormat
-from lightdata.io.parquet import ParquetFormat
 from lightdata.io.source import Bounds, Extent, Pushdowns, Source
 from lightdata.read.options import rows_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lightdata.expr.expression import Expression, bind
-from lightdata.io.arrow_predicate import conjuncts
 from lightdata.io.file_rows import FileRowsSource
+from lightdata.io.formats.arrow_predicate import conjuncts
 from lightdata.plan.node import Drop, Filter, Plan, Scan
 from lightdata.plan.schema import schema_of
 

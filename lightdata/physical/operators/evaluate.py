@@ -12,8 +12,8 @@ import pyarrow as pa
 from lightdata.errors import ExpressionError, RowError
 from lightdata.expr.deferred import Chain, in_words, is_deferred, parse
 from lightdata.expr.expression import Expression, bind
-from lightdata.io.redaction import safe_url
 from lightdata.io.source import URI
+from lightdata.io.uris.redaction import safe_url
 from lightdata.physical.operators.chains import compute_chains
 from lightdata.physical.stage import (
     Context,

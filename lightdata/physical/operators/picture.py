@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightdata.errors import DecodeError, RowError, SchemaError
-from lightdata.io.redaction import safe_url
+from lightdata.io.uris.redaction import safe_url
 from lightdata.kernels import geometry
 from lightdata.kernels.decode import convert, decode_file, to_pillow, to_pixels
 from lightdata.kernels.header import read_header

@@ -14,7 +14,7 @@ import pyarrow as pa
 from lightdata.config import config
 from lightdata.errors import ColumnNotFoundError, ReadError, SchemaError
 from lightdata.expr.deferred import Chain
-from lightdata.io.uris import UriReader
+from lightdata.io.uris.read import UriReader
 from lightdata.kernels.tally import tally
 from lightdata.physical.stage import Context, visible_names, with_column
 from lightdata.types.plain_array import plain_array

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from lightdata.errors import ColumnNotFoundError, EncodeError, OutputExistsError, RowError
 from lightdata.expr.deferred import Chain
-from lightdata.io.redaction import visible
-from lightdata.io.uri_files import Content, write_file
+from lightdata.io.uris.redaction import visible
+from lightdata.io.uris.write import Content, write_file
 from lightdata.physical.operators.chains import compute_chains
 from lightdata.physical.stage import Context, in_row_order, uri_of, visible_names, with_column
 from lightdata.types.file_name import checked_name, filled_template

@@ -1,0 +1,1 @@
+"""Where rows are written to: formats, parts, and the commit of whole files."""

@@ -1,0 +1,286 @@
+"""Where an output goes: a folder of this machine, or of a filesystem behind fsspec.
+
+Both are written in the same way: files are made in a staging folder on this machine, and put into place one by one
+at the end. What is replaced is set aside first, so that a failure can be undone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from lightdata.errors import ArgumentError
+from lightdata.io.location import Entry, FileSystem, Location, locate, remote_entries
+from lightdata.io.sinks.durable import claim, is_orphan, locked, sync_to_disk
+
+_PREFIX = ".lightdata-"
+_OWNER = "owner"
+_ATTEMPTS = 100
+"""How often a folder is made anew that another job, ending empty-handed, took away."""
+
+
+class Target(Protocol):
+    """A folder that files are put into; names are relative to it, with slashes."""
+
+    @property
+    def shown(self) -> str:
+        """The folder, as the user would write it."""
+        ...
+
+    def kind(self, name: str) -> str | None:
+        """Say ``file``, ``directory`` or ``other``, a link being other; ``None`` where nothing is."""
+        ...
+
+    def names(self, folder: str) -> list[tuple[str, str]]:
+        """List the names in a folder, with their kinds; nothing if it is not there."""
+        ...
+
+    def staging(self) -> AbstractContextManager[Path]:
+        """Have a folder for files that wait; it is gone afterwards, come what may."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other jobs from putting files here, where that can be done."""
+        ...
+
+    def put(self, path: str, name: str) -> None:
+        """Put a staged file into place, whole, replacing what is there."""
+        ...
+
+    def set_aside(self, name: str, aside: str) -> None:
+        """Keep a copy of a file under a key, to be restored from."""
+        ...
+
+    def restore(self, name: str, aside: str) -> None:
+        """Put back what was set aside."""
+        ...
+
+    def forget(self, asides: list[str]) -> None:
+        """Remove what was set aside."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        ...
+
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder if nothing is in it."""
+        ...
+
+    def settle(self, folders: list[str]) -> None:
+        """Make the names in some folders last."""
+        ...
+
+
+def target_at(path: str | os.PathLike[str], filesystem: FileSystem = None) -> Target:
+    """Find where a path points.
+
+    Raises
+    ------
+    ArgumentError
+        If no filesystem is known for it, or it can only be read.
+    """
+    text = os.fspath(path)
+    if text.startswith(("http://", "https://")):
+        raise ArgumentError(f"{text}: a web server is not written to; write to a folder or an object store")
+    location = locate(text, filesystem)
+    if location.remote is None:
+        return LocalTarget(Path(location.path))
+    return RemoteTarget(location, text)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTarget:
+    """A folder of this machine."""
+
+    folder: Path
+
+    @property
+    def shown(self) -> str:
+        """The folder, as the user would write it."""
+        return str(self.folder)
+
+    def kind(self, name: str) -> str | None:
+        """Say ``file``, ``directory`` or ``other``, a link being other; ``None`` where nothing is."""
+        try:
+            place = self.folder / name
+            mode = (os.lstat if name else os.stat)(place).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return "directory" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+    def names(self, folder: str) -> list[tuple[str, str]]:
+        """List the names in a folder, with their kinds; nothing if it is not there."""
+        if self.kind(folder) != "directory":
+            return []
+        names = sorted(os.listdir(self.folder / folder))
+        return [(name, self.kind(f"{folder}/{name}" if folder else name) or "other") for name in names]
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Have a hidden folder inside the target, on its file system; those of jobs that died are removed first."""
+        made = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        staging, owner = self._begin()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            if owner is not None:
+                os.close(owner)
+            for folder in made:
+                with suppress(OSError):  # others have put something there
+                    folder.rmdir()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait for other jobs that put files here, and keep them out."""
+        with locked(self.folder / f"{_PREFIX}lock"):
+            yield
+
+    def put(self, path: str, name: str) -> None:
+        """Put a staged file into place, whole, replacing what is there."""
+        final = self.folder / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, final)
+
+    def set_aside(self, name: str, aside: str) -> None:
+        """Keep a file under a second name on its file system."""
+        try:
+            os.link(self.folder / name, aside, follow_symlinks=False)
+        except OSError:  # a file system without links
+            shutil.copy2(self.folder / name, aside, follow_symlinks=False)
+
+    def restore(self, name: str, aside: str) -> None:
+        """Put back what was set aside."""
+        os.replace(aside, self.folder / name)
+
+    def forget(self, asides: list[str]) -> None:
+        """Do nothing: what was set aside goes with the staging folder."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        (self.folder / name).unlink(missing_ok=True)
+
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder if nothing is in it."""
+        with suppress(OSError):
+            (self.folder / folder).rmdir()
+
+    def settle(self, folders: list[str]) -> None:
+        """Wait until the names in some folders, and in those around the target, are on disk."""
+        for folder in sorted({self.folder / name for name in folders} | {self.folder}):
+            sync_to_disk(folder)
+        for folder in self.folder.absolute().parents:  # some of them may be new
+            with suppress(OSError):  # not ours to open
+                sync_to_disk(folder)
+
+    def _begin(self) -> tuple[Path, int | None]:
+        staging = self.folder / f"{_PREFIX}{uuid.uuid4().hex}"
+        for attempt in range(_ATTEMPTS):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with self.alone():
+                    self._remove_orphans()
+                    staging.mkdir()
+                    return staging, claim(staging / _OWNER)
+            except FileNotFoundError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError  # pragma: no cover - the last attempt raises
+
+    def _remove_orphans(self) -> None:
+        for folder in self.folder.glob(f"{_PREFIX}*"):
+            if is_orphan(folder / _OWNER):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTarget:
+    """A folder of a filesystem behind fsspec: files are staged on this machine and uploaded whole.
+
+    Such filesystems have no locks: of two jobs that write to one folder at the same moment, both may succeed.
+    """
+
+    location: Location
+    shown: str
+    """The folder, as the user wrote it."""
+
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Names what is set aside."""
+
+    def kind(self, name: str) -> str | None:
+        """Say ``file``, ``directory`` or ``other``; ``None`` where nothing is."""
+        try:
+            return str(self.location.remote.info(self._place(name))["type"])
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def names(self, folder: str) -> list[tuple[str, str]]:
+        """List the names in a folder, with their kinds; nothing if it is not there."""
+        self.location.remote.invalidate_cache()
+        try:
+            return [(entry.name, entry.kind) for entry in self._entries(folder)]
+        except FileNotFoundError:
+            return []
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Have a temporary folder of this machine."""
+        with tempfile.TemporaryDirectory(prefix="lightdata-") as folder:
+            yield Path(folder)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Do nothing: there are no locks."""
+        return nullcontext()
+
+    def put(self, path: str, name: str) -> None:
+        """Upload a staged file, whole, replacing what is there."""
+        place = self._place(name)
+        self.location.remote.makedirs(place.rpartition("/")[0], exist_ok=True)
+        self.location.remote.put_file(path, place)
+
+    def set_aside(self, name: str, aside: str) -> None:
+        """Copy a file, where it is, to a hidden folder of the target."""
+        place = self._aside(aside)
+        self.location.remote.makedirs(place.rpartition("/")[0], exist_ok=True)
+        self.location.remote.cp_file(self._place(name), place)
+
+    def restore(self, name: str, aside: str) -> None:
+        """Put back what was set aside."""
+        self.location.remote.cp_file(self._aside(aside), self._place(name))
+
+    def forget(self, asides: list[str]) -> None:
+        """Remove what was set aside."""
+        if asides:
+            self.location.remote.rm(self._place(f"{_PREFIX}{self.key}"), recursive=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        with suppress(FileNotFoundError):
+            self.location.remote.rm_file(self._place(name))
+
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder if nothing is in it."""
+        if not self.names(folder):
+            with suppress(OSError):  # object stores have no folders
+                self.location.remote.rmdir(self._place(folder))
+
+    def settle(self, folders: list[str]) -> None:
+        """Do nothing: an upload that has ended lasts."""
+
+    def _place(self, name: str) -> str:
+        return f"{self.location.path.rstrip('/')}/{name}" if name else self.location.path
+
+    def _aside(self, aside: str) -> str:
+        return self._place(f"{_PREFIX}{self.key}/{os.path.basename(aside)}")
+
+    def _entries(self, folder: str) -> Iterator[Entry]:
+        return remote_entries(self.location.remote, self._place(folder))

@@ -1,0 +1,1 @@
+"""Bytes of what URLs name, from servers that may misbehave."""
