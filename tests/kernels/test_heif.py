@@ -122,7 +122,9 @@ def test_images_of_one_file_are_frames():
     found = [to_pixels(one) for one in iter_frames(heif(picture(3), picture(4)))]
     assert len(found) == 2
     for pixels, seed in zip(found, (3, 4), strict=True):
-        assert np.abs(pixels.astype(int) - np.asarray(picture(seed))).max() <= 1  # only the first is written without loss
+        assert (
+            np.abs(pixels.astype(int) - np.asarray(picture(seed))).max() <= 1
+        )  # only the first is written without loss
 
 
 @installed
