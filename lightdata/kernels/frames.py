@@ -119,7 +119,7 @@ def count_gif_frames(data: Payload) -> tuple[int, bool]:
     >>> count_gif_frames(b"GIF89a" + bytes(7) + b",")
     (1, True)
     """
-    view, count = memoryview(data), 0
+    view, count = memoryview(data).cast("B"), 0
     at = 13 + _table_bytes(view, 10)
     while at < len(view) and count <= MAX_FRAMES:
         kind, at = view[at], at + 1

@@ -232,7 +232,7 @@ def binary_values(payload: pa.Array) -> list[memoryview | None]:
         payload = payload.cast(pa.large_binary())
     _, offsets, values = payload.buffers()
     at = np.frombuffer(offsets, np.int64)[payload.offset : payload.offset + len(payload) + 1].tolist()
-    view = memoryview(values) if values is not None else memoryview(b"")
+    view = memoryview(values if values is not None else b"").cast("B")  # Arrow's own view gives signed numbers
     slices: list[memoryview | None] = [view[start:end] for start, end in pairwise(at)]
     if payload.null_count:
         slices = [piece if ok else None for piece, ok in zip(slices, payload.is_valid().to_pylist(), strict=True)]

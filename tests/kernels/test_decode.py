@@ -9,6 +9,7 @@ import warnings
 import zlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
@@ -16,6 +17,7 @@ from lightdata.config import config
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import convert, decode_file, decode_jpeg, from_pillow, has_exif, to_pillow, to_pixels
 from lightdata.kernels.header import FORMATS, count_frames, decode_errors, exif_tag, read_header, stored_mode
+from lightdata.types.image import binary_values
 
 RNG = np.random.default_rng(7)
 XMP = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="6"/></x:xmpmeta>'
@@ -212,6 +214,15 @@ def test_orientation_that_makes_no_sense_is_none(orientation):
     """An EXIF orientation outside 1 to 8 changes nothing."""
     header = read_header(oriented("PNG", orientation))
     assert np.array_equal(to_pixels(header), smooth(10, 16))
+
+
+def test_the_fast_path_is_taken_from_arrow_buffers():
+    """A JPEG that lies in an Arrow buffer is seen to have no EXIF as well as one in bytes."""
+    (payload,) = binary_values(pa.array([FILES["jpeg 4:2:0"]], pa.large_binary()))
+    assert payload[0] == 0xFF
+    assert not has_exif(payload)
+    (turned,) = binary_values(pa.array([oriented("JPEG", 6)], pa.large_binary()))
+    assert has_exif(turned)
 
 
 def with_segment(jpeg, marker, body):

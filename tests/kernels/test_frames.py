@@ -4,6 +4,7 @@ import io
 import struct
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageSequence
 
@@ -13,7 +14,7 @@ from lightdata.kernels import frames as frames_module
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.frames import count_gif_frames, iter_frames
 from lightdata.kernels.header import stored_mode
-from lightdata.types.image import RAW
+from lightdata.types.image import RAW, binary_values
 
 RNG = np.random.default_rng(5)
 FORMATS = {
@@ -174,6 +175,15 @@ def test_blocks_of_a_gif_are_counted_as_pillow_does():
     assert count_gif_frames(data) == (5, False)
     assert count_gif_frames(data[:-1]) == (5, True)
     assert count_gif_frames(b"GIF89a") == (0, True)
+
+
+@pytest.mark.parametrize("data", [saved(pictures(5, height=40, width=40), "GIF")], ids=["gif"])
+def test_views_of_arrow_buffers_are_walked_as_bytes(data):
+    """A file that lies in an Arrow buffer gives what its bytes give, long blocks included."""
+    view = memoryview(pa.py_buffer(data))
+    assert count_gif_frames(view) == (5, False)
+    (payload,) = binary_values(pa.array([data], pa.large_binary()))
+    assert len(list(iter_frames(payload))) == 5
 
 
 def test_the_payload_of_frames_is_pixels():
