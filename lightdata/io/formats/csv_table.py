@@ -178,6 +178,8 @@ class CsvFormat(FileFormat):
                 delimiter=self.separator,
                 quote_char=self.quote_char or False,
                 newlines_in_values=self.quote_char is not None,
+                # Where there is one column, an empty line is a row: that of a null.
+                ignore_empty_lines=self.stored is None or len(self.stored) > 1,
                 invalid_row_handler=note,
             ),
             convert_options=csv.ConvertOptions(

@@ -216,3 +216,11 @@ def test_each_record_is_a_row_or_one_error(tmp_path_factory, broken, rows):
             n for batch in ds.iter_batches(batch_size=rows, batch_format="pyarrow") for n in batch["n"].to_pylist()
         ]
         assert found == (expected if on_error == "null" else [n for n in expected if n is not None])
+
+
+def test_an_empty_line_is_a_null_where_there_is_one_column(tmp_path):
+    """What write_csv writes of a null alone is read as one; beside other columns an empty line is no row."""
+    (tmp_path / "one.csv").write_text("x\n\n2\n\n")
+    (tmp_path / "two.csv").write_text("x,y\n\n2,3\n\n")
+    assert ld.read_csv(tmp_path / "one.csv").take_all() == [{"x": None}, {"x": 2}, {"x": None}]
+    assert ld.read_csv(tmp_path / "two.csv").take_all() == [{"x": 2, "y": 3}]
