@@ -122,7 +122,7 @@ def read_binary_files(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
     ...     read_binary_files(folder).take_all()
     [{'bytes': b'ab'}]
     """
-    options = checked(files, "read_binary_files")
+    options = checked(files, read_binary_files)
     on_error = options.pop("on_error", "raise")
     include_paths = options.pop("include_paths", False)
     plan = _bytes_of_files(paths, "bytes", on_error, **options)

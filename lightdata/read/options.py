@@ -6,6 +6,7 @@ import difflib
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, Literal, TypedDict
 
 from lightdata.errors import ArgumentError
@@ -45,20 +46,21 @@ class FileOptions(TypedDict, total=False):
     damaged, and one for the rest of a file that is lost; "skip" leaves them out. The log tells how many."""
 
 
-def checked(options: FileOptions, reader: str) -> dict[str, Any]:
-    """Copy a reader's options, and refuse a keyword that none has.
+def checked(options: FileOptions, reader: Callable[..., Any]) -> dict[str, Any]:
+    """Copy a reader's options, and refuse a keyword that it does not take.
 
     Raises
     ------
     ArgumentError
         If there is one, naming the nearest that exists; or if ``on_error`` has no meaning.
     """
-    known = [*FileOptions.__annotations__]
+    own = [one.name for one in signature(reader).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    known = [*own, *FileOptions.__annotations__]
     for name in options:
-        if name not in known:
+        if name not in FileOptions.__annotations__:
             close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise ArgumentError(f"{reader} has no argument {name!r}; {hint}It takes {', '.join(known)}")
+            hint = f"did you mean {close[0]}? It" if close else "it"
+            raise ArgumentError(f"{reader.__name__} has no argument {name!r}; {hint} takes {', '.join(known)}")
     check_on_error(options.get("on_error", "raise"))
     return dict(options)
 
@@ -75,7 +77,9 @@ def check_on_error(on_error: str) -> None:
         raise ArgumentError(f"on_error must be 'raise', 'null' or 'skip'; got {on_error!r}")
 
 
-def rows_of(paths: Paths, file_format: Format, options: FileOptions, reader: str) -> FileRowsSource[Format]:
+def rows_of(
+    paths: Paths, file_format: Format, options: FileOptions, reader: Callable[..., Any]
+) -> FileRowsSource[Format]:
     """Describe the rows that files hold.
 
     Raises

@@ -49,7 +49,7 @@ def read_numpy(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
     """
     from lightdata.io.formats.numpy import NumpyFormat  # noqa: PLC0415 - each format is for those who read it
 
-    return _rows(rows_of(paths, NumpyFormat(), files, "read_numpy"))
+    return _rows(rows_of(paths, NumpyFormat(), files, read_numpy))
 
 
 def read_tfrecords(
@@ -111,7 +111,7 @@ def read_tfrecords(
         resync=resync,
         are_sequences=sequences,
     )
-    return _rows(rows_of(paths, file_format, files, "read_tfrecords"))
+    return _rows(rows_of(paths, file_format, files, read_tfrecords))
 
 
 def read_parquet(paths: Paths, *, image_columns: Sequence[str] | None = None, **files: Unpack[FileOptions]) -> Dataset:
@@ -146,7 +146,7 @@ def read_parquet(paths: Paths, *, image_columns: Sequence[str] | None = None, **
     from lightdata.io.formats.parquet import ParquetFormat  # noqa: PLC0415 - as above
 
     named = None if image_columns is None else tuple(image_columns)
-    source = rows_of(paths, ParquetFormat(image_columns=named), files, "read_parquet")
+    source = rows_of(paths, ParquetFormat(image_columns=named), files, read_parquet)
     return _rows(source, source.file_format.encoded_images)
 
 
@@ -206,7 +206,7 @@ def read_csv(
         null_values=nulls,
         overrides=overrides,
     )
-    return _rows(rows_of(paths, file_format, files, "read_csv"))
+    return _rows(rows_of(paths, file_format, files, read_csv))
 
 
 def read_json(paths: Paths, *, schema: Any = None, **files: Unpack[FileOptions]) -> Dataset:
@@ -234,7 +234,7 @@ def read_json(paths: Paths, *, schema: Any = None, **files: Unpack[FileOptions])
 
     known = declared_schema(schema)
     stored = None if known is None else pa.schema([(name, parsed_type(kind)) for name, kind in known.items()])
-    return _rows(rows_of(paths, JsonFormat(stored=stored, declared=known), files, "read_json"))
+    return _rows(rows_of(paths, JsonFormat(stored=stored, declared=known), files, read_json))
 
 
 def read_text(
@@ -251,7 +251,7 @@ def read_text(
     """
     from lightdata.io.formats.text import TextFormat  # noqa: PLC0415 - as above
 
-    return _rows(rows_of(paths, TextFormat(encoding=encoding, drop_empty_lines=drop_empty_lines), files, "read_text"))
+    return _rows(rows_of(paths, TextFormat(encoding=encoding, drop_empty_lines=drop_empty_lines), files, read_text))
 
 
 def read_arrow(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
@@ -266,7 +266,7 @@ def read_arrow(paths: Paths, **files: Unpack[FileOptions]) -> Dataset:
     """
     from lightdata.io.formats.arrow_ipc import ArrowFormat  # noqa: PLC0415 - as above
 
-    return _rows(rows_of(paths, ArrowFormat(), files, "read_arrow"))
+    return _rows(rows_of(paths, ArrowFormat(), files, read_arrow))
 
 
 def read_webdataset(paths: Paths, *, columns: Sequence[str] | None = None, **files: Unpack[FileOptions]) -> Dataset:
@@ -286,7 +286,7 @@ def read_webdataset(paths: Paths, *, columns: Sequence[str] | None = None, **fil
     from lightdata.io.formats.webdataset import WebDatasetFormat, is_image  # noqa: PLC0415 - as above
 
     asked = None if columns is None else tuple(one.lstrip(".").lower() for one in columns if one != "__key__")
-    source = rows_of(paths, WebDatasetFormat(asked=asked), files, "read_webdataset")
+    source = rows_of(paths, WebDatasetFormat(asked=asked), files, read_webdataset)
     return _rows(source, [name for name in source.file_format.schema or () if is_image(name)])
 
 

@@ -19,7 +19,7 @@ from lightdata.types.tensor import TensorType, fixed_tensors, tensors
 
 def rows_in(file_format, paths, **options):
     """Describe the rows of files as a reader does."""
-    return rows_of(paths, file_format, options, "the test")
+    return rows_of(paths, file_format, options, rows_in)
 
 
 def batches(source, task_rows=100, **pushdowns):
