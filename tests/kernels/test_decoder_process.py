@@ -285,13 +285,16 @@ def test_no_decoder_outlives_its_process(tmp_path, python, workers, how):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     elif how.startswith("kill"):
         process.kill()
-    _, err = process.communicate(timeout=30)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     assert pids
     assert [pid for pid in pids if not is_gone(pid)] == []
     if how == "end":
         assert (process.returncode, err) == (0, "")
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
