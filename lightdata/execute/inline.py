@@ -29,7 +29,10 @@ class InlineExecutor:
 
 def run_here(stage: WorkStage, tasks: Iterator[ReadTask], context: Context, log: RunLog) -> Iterator[pa.RecordBatch]:
     """Work off tasks in the calling process, keeping what the stage builds from task to task."""
-    for task in tasks:
-        yield from stage.run(task, context)
-        log.add_failures(context.failures)
-        context.failures.clear()
+    try:
+        for task in tasks:
+            yield from stage.run(task, context)
+            log.add_failures(context.failures)
+            context.failures.clear()
+    finally:
+        context.close()

@@ -159,6 +159,7 @@ class _Worker:
 
     def _prepare(self, message: StageMessage) -> None:
         """Load a stage; what goes wrong is told by its first task."""
+        self.context.close()
         self.stage, self.obstacle, self.context = None, None, Context()
         self.credit, self.on_the_way = message.credit_bytes, 0
         config_from(message.config)

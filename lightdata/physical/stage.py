@@ -27,11 +27,27 @@ class Context:
     tally: Tally = field(default_factory=Tally)
     """What the stage has done here."""
 
-    def resource(self, key: Any, build: Any) -> Any:
-        """Give what an operator built before, or build it."""
+    closing: dict[Any, Callable[[Any], object]] = field(default_factory=dict)
+    """What ends those of them that hold threads and connections."""
+
+    def resource(self, key: Any, build: Callable[[], Any], close: Callable[[Any], object] | None = None) -> Any:
+        """Give what an operator built before, or build it; ``close`` ends it when the stage is over."""
         if key not in self.resources:
             self.resources[key] = build()
+            if close is not None:
+                self.closing[key] = close
         return self.resources[key]
+
+    def drop(self, key: Any) -> None:
+        """Forget what an operator built, and end it where it holds anything."""
+        built, close = self.resources.pop(key, None), self.closing.pop(key, None)
+        if close is not None:
+            close(built)
+
+    def close(self) -> None:
+        """End what operators opened: to be collected it may have to wait for an error that somebody keeps."""
+        for key in [*self.closing]:
+            self.drop(key)
 
 
 class Operator(Protocol):

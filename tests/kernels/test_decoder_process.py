@@ -238,7 +238,7 @@ def test_a_crash_and_a_hang_cost_a_row_each(tmp_path, configured, workers):
 
 
 SCRIPT = """
-import sys, threading
+import sys, time
 import lightdata as ld
 ld.config(decoder_python=sys.argv[1], workers=int(sys.argv[3]), progress=False)
 rows = ld.read_images(sys.argv[2], file_extensions="hdr").iter_rows()
@@ -249,7 +249,7 @@ if sys.argv[5] == "end":
 elif sys.argv[5] == "hang":
     next(rows)
 else:
-    threading.Event().wait()
+    time.sleep(60)
 """
 
 

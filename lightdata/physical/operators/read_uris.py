@@ -41,13 +41,12 @@ class ReadUrisOperator:
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Read what each row names."""
-        opened = context.resource(self, lambda: _Opened(self.reads, self.threads))
+        opened = context.resource(self, lambda: _Opened(self.reads, self.threads), lambda one: one.close())
         try:
             for batch in batches:
                 yield from self._with_bytes(batch, opened, context)
         except BaseException:
-            del context.resources[self]  # threads may be busy with rows that nobody wants any more
-            opened.close()
+            context.drop(self)  # threads may be busy with rows that nobody wants any more
             raise
 
     def _with_bytes(self, batch: pa.RecordBatch, opened: _Opened, context: Context) -> Iterator[pa.RecordBatch]:
