@@ -103,7 +103,7 @@ class JsonFormat(FileFormat):
     ) -> Iterator[pa.Table | RowError]:
         with opened_stream(path, filesystem) as stream:
             number = 0
-            blocks = line_blocks(stream, _BLOCK_BYTES)
+            blocks = line_blocks(stream, _BLOCK_BYTES // (most or 1))
             for lines in islice(blocks, most):
                 if not number and _is_document(path, lines):
                     yield from _document_tables(b"\n".join([*lines, *_rest(blocks)]), schema, most)

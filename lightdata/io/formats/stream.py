@@ -87,7 +87,8 @@ def line_blocks(stream: Any, block_bytes: int) -> Iterator[list[bytes]]:
 
 
 def _lines(block: bytes) -> list[bytes]:
-    return [line.removesuffix(b"\r") for line in block.split(b"\n")]
+    lines = block.split(b"\n")
+    return [line.removesuffix(b"\r") for line in lines] if b"\r" in block else lines
 
 
 def _blocks(stream: Any, size: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -67,6 +68,9 @@ class TextFormat(FileFormat):
                 number += len(block)
 
     def _decoded(self, lines: list[bytes], first: int, batch_rows: int) -> Iterator[pa.RecordBatch | RowError]:
+        if (whole := self._all_decoded(lines)) is not None:
+            yield from _batches(whole, batch_rows)
+            return
         texts: list[str] = []
         for number, line in enumerate(lines, start=first + 1):
             try:
@@ -81,6 +85,16 @@ class TextFormat(FileFormat):
             if text or not self.drop_empty_lines:
                 texts.append(text)
         yield from _batches(texts, batch_rows)
+
+    def _all_decoded(self, lines: list[bytes]) -> list[str] | None:
+        """Decode lines at once, where that is the same as one by one; ``None`` where some are to blame, or may be."""
+        if codecs.lookup(self.encoding).name != "utf-8":
+            return None
+        try:
+            texts = b"\n".join(lines).decode().split("\n")
+        except UnicodeError:
+            return None
+        return [text for text in texts if text] if self.drop_empty_lines else texts
 
 
 def _batches(texts: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
