@@ -16,9 +16,11 @@ import math
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ START_TIMEOUT_S = 180
 
 _DYING_S = 10
 """Seconds that a process whose output has ended may take to be gone."""
+
+_LOOK_S = 0.1
+"""Seconds after which it is looked whether somebody has pressed Ctrl-C."""
 
 _SCRIPT = Path(__file__).with_name("tfio_decoder.py")
 
@@ -179,6 +184,9 @@ def _write(process: subprocess.Popen[bytes], head: bytes, data: Payload) -> None
 
 def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     assert process.stdout is not None  # noqa: S101 - opened with a pipe
+    # A Ctrl-C is heard in between: Polars lets a read of a pipe go on after a signal.
+    while sys.platform != "win32" and not wait([process.stdout.fileno()], _LOOK_S):
+        pass
     line = process.stdout.readline()
     if not line.endswith(b"\n"):
         raise EOFError
