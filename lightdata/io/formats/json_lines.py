@@ -231,7 +231,7 @@ def _iter_document(content: bytes) -> Iterator[bytes]:
     at += is_list
     is_first = True
     while True:
-        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # as above
         if at == len(text) and not is_list:
             return
         if is_list and text.startswith("]", at):
@@ -239,7 +239,7 @@ def _iter_document(content: bytes) -> Iterator[bytes]:
         if is_list and not is_first:
             if not text.startswith(",", at):
                 raise ValueError("no comma between two objects, or the file is cut off")
-            at = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
+            at = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]  # as above
         _, end = _DECODER.raw_decode(text, at)
         yield text[at:end].replace("\n", " ").replace("\r", " ").encode()
         at, is_first = end, False
