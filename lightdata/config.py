@@ -26,6 +26,10 @@ class Config:
     max_image_pixels: int = 178_956_970
     """Pixels above which an image is refused as a decompression bomb; at most Pillow's own limit, the default."""
 
+    exact_pixels: bool = False
+    """Make every pixel as Pillow makes it of the whole file. Otherwise large JPEG files that are resized next are
+    decoded at a part of their size, and resizing may differ from Pillow's by one grey level."""
+
     progress: bool = True
     """Show one progress line for work that lasts longer than a second, on a terminal."""
 
@@ -57,6 +61,8 @@ def config(**changes: Any) -> Config:
         For a setting that does not exist or a value that cannot work.
     """
     global _current  # noqa: PLW0603 - one process has one configuration
+    if not changes:
+        return _current
     known = {field.name for field in fields(Config)}
     if unknown := changes.keys() - known:
         raise ValueError(f"config has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")

@@ -21,12 +21,12 @@ from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import cloudpickle
 import pyarrow as pa
 
 from lightdata.config import config
 from lightdata.errors import ExecutionError, RowError, WorkerDiedError
 from lightdata.execute.arena import read_stream
+from lightdata.execute.closures import dumps
 from lightdata.execute.executor import run_steps
 from lightdata.execute.inline import run_here
 from lightdata.execute.message import (
@@ -131,7 +131,7 @@ class _StageRun:
 
     def _begin(self) -> None:
         message = StageMessage(
-            cloudpickle.dumps(self._stage),
+            dumps(self._stage),
             config(),
             os.getcwd(),
             list(sys.path),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lightdata.expr.deferred import Chain
 from lightdata.io.lazy_frame import LazyFrameSource
@@ -13,7 +13,7 @@ from lightdata.physical.builder import Builder, Places, Work, rows_for, work_of
 from lightdata.physical.confluence import ConcatStreams, ZipStreams
 from lightdata.physical.driver_steps import Conform
 from lightdata.physical.lower_step import is_rowwise, lower_reads, lower_step
-from lightdata.physical.operators.decode_images import ToPixelsOperator
+from lightdata.physical.operators.decode_images import DecodeImagesOperator, ToPixelsOperator
 from lightdata.physical.operators.evaluate import ComputeChainsOperator
 from lightdata.physical.polars_segment import Incoming, PolarsSegment
 from lightdata.physical.stage import Pipeline, SharedRows, SourceScan
@@ -46,6 +46,8 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False, places: Places | No
     _commit(builder)
     builder.begin(None)
     if pixels and (schema is None or any(isinstance(kind, ImageType) for kind in schema.values())):
+        if builder.operators and isinstance(last := builder.operators[-1], DecodeImagesOperator):
+            builder.operators[-1] = replace(last, decodes=True)
         builder.add(ToPixelsOperator(), "decode", Work.PIXELS)
     builder.cut(Conform(stage="result", schema=schema))
     return builder.pipeline()

@@ -184,8 +184,13 @@ def dynamic_images(images: Sequence[EncodedImage | None]) -> ImageArray:
     """Build a column that may hold images of any mode, size and encoding."""
     fields = list(zip(*(image or (None,) * 5 for image in images), strict=True)) or [()] * 5
     arrays = [plain_array(values, field.type) for values, field in zip(fields, DYNAMIC_STORAGE, strict=True)]
-    mask = plain_array([image is None for image in images], pa.bool_()) if None in images else None
-    storage = pa.StructArray.from_arrays(arrays, fields=list(DYNAMIC_STORAGE), mask=mask)
+    return images_of_fields(arrays, [image is None for image in images] if None in images else None)
+
+
+def images_of_fields(fields: Sequence[pa.Array], nulls: Sequence[bool] | None = None) -> ImageArray:
+    """Build a column that may hold any images of its payloads, encodings, modes, heights and widths."""
+    mask = None if nulls is None else plain_array(nulls, pa.bool_())
+    storage = pa.StructArray.from_arrays(list(fields), fields=list(DYNAMIC_STORAGE), mask=mask)
     return pa.ExtensionArray.from_storage(ImageType(), storage)
 
 
