@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -123,18 +122,6 @@ class ImageArray(pa.ExtensionArray):
         if self.null_count:
             raise SchemaError("a column with null images has no array view; drop_nulls or fill them first")
         return binary_view(self.storage, spec.dtype, spec.shape)
-
-
-class ImageDtype(pl.datatypes.BaseExtension):
-    """How Polars shows and carries an image column."""
-
-    @classmethod
-    def ext_from_params(cls, name: str, storage: Any, metadata: str | None) -> ImageDtype:
-        """Rebuild the dtype from what travelled with the data."""
-        return cls(name, storage, metadata)
-
-    def _string_repr(self) -> str:
-        return str(ImageSpec.from_text(self.ext_metadata() or ""))
 
 
 def binary_view(payload: pa.Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

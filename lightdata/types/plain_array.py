@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from lightdata.interrupt import interrupts_deferred
 
-_POLARS: dict[pa.DataType, Any] = {
-    pa.bool_(): pl.Boolean,
-    pa.int32(): pl.Int32,
-    pa.int64(): pl.Int64,
-    pa.uint32(): pl.UInt32,
-    pa.float32(): pl.Float32,
-    pa.float64(): pl.Float64,
-    pa.large_string(): pl.String,
+_POLARS = {
+    pa.bool_(): "Boolean",
+    pa.int32(): "Int32",
+    pa.int64(): "Int64",
+    pa.uint32(): "UInt32",
+    pa.float32(): "Float32",
+    pa.float64(): "Float64",
+    pa.large_string(): "String",
 }
+"""Polars' dtypes for what it builds faster than Arrow, by name."""
 
 
 def plain_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -37,7 +37,9 @@ def plain_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_large_binary(kind):
         return _binary(values)
     if kind in _POLARS:
-        return pl.Series(values, dtype=_POLARS[kind]).to_arrow()
+        import polars as pl  # noqa: PLC0415 - to know the types, as an import of pyarrow does, takes no Polars
+
+        return pl.Series(values, dtype=getattr(pl, _POLARS[kind])).to_arrow()
     return any_array(values, kind)
 
 
@@ -98,6 +100,8 @@ def repeated(text: str, count: int) -> pa.Array:
     >>> repeated("a", 2).to_pylist()
     ['a', 'a']
     """
+    import polars as pl  # noqa: PLC0415 - to know the types, as an import of pyarrow does, takes no Polars
+
     return pl.repeat(text, count, dtype=pl.String, eager=True).to_arrow()
 
 
