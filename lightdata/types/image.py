@@ -8,7 +8,7 @@ binary as views and Parquet stores it at its own size, where lists of uint8 cost
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,7 +209,7 @@ def iter_images(array: pa.Array) -> list[EncodedImage | None]:
         ]
     payloads, *rest = storage.flatten()
     columns = zip(binary_values(payloads), *(column.to_pylist() for column in rest), strict=True)
-    valid = storage.is_valid().to_pylist()
+    valid = storage.is_valid().to_pylist() if storage.null_count else repeat(True, len(storage))
     return [EncodedImage(*row) if ok else None for ok, row in zip(valid, columns, strict=True)]
 
 
