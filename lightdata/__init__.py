@@ -30,7 +30,9 @@ from lightdata.errors import (
     WorkerDiedError,
     WriteError,
 )
+from lightdata.expr.registry import register as _register_with_polars
 from lightdata.import_hook import when_imported as _when_imported
+from lightdata.types.registry import register as _register_with_pyarrow
 
 if TYPE_CHECKING:
     # What is imported when somebody first asks for it: here for type checkers, below for Python.
@@ -89,23 +91,13 @@ else:
     def __getattr__(name: str) -> object:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if _MODULES[name] != "polars":
+            _import_module("pyarrow")  # before the locks of our own modules: see types/registry.py
         found = globals()[name] = getattr(_import_module(_MODULES[name]), name)
         return found
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *_MODULES})
-
-
-def _register_with_polars() -> None:
-    from lightdata.expr.registry import register  # noqa: PLC0415 - it needs Polars
-
-    register()
-
-
-def _register_with_pyarrow() -> None:
-    from lightdata.types.registry import register  # noqa: PLC0415 - it needs pyarrow
-
-    register()
 
 
 _when_imported("polars", _register_with_polars)

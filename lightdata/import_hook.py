@@ -9,8 +9,8 @@
 #              it stays behind: the library's module and spec have the loader they would have had.
 #   Failure    An import that fails changes nothing: the next one is watched as the first. What a callback raises, the
 #              import raises.
-#   Locks      A callback runs while the import lock of the library is held. So it may import only modules that no
-#              thread can hold while it waits for that library; see ``lightdata/types/__init__.py``.
+#   Locks      A callback runs while the import lock of the library is held: a module that it imports must not be one
+#              that another thread may be importing while it waits for that library; see ``types/registry.py``.
 #   Not seen   An import that another thread begins in the instant in which the finder is put in place.
 
 from __future__ import annotations

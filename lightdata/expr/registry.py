@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from lightdata.expr.dtypes import DTYPES
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class _Namespace:
@@ -23,6 +22,7 @@ class _Namespace:
 
     @cached_property
     def _class(self) -> type[Any]:
+        import_module("pyarrow")  # before the locks of our own modules: see types/registry.py
         return getattr(import_module(f"lightdata.expr.{self.accessor}"), self._class_name)
 
     def __get__(self, expr: pl.Expr | None, _: type[pl.Expr]) -> Any:
@@ -42,6 +42,10 @@ _NAMESPACES = (
 
 def register() -> None:
     """Register namespaces and dtypes with Polars; does nothing where they are registered."""
+    import polars as pl  # noqa: PLC0415 - this module is there before Polars is
+
+    from lightdata.expr.dtypes import DTYPES  # noqa: PLC0415 - the same
+
     for namespace in _NAMESPACES:
         accessor = namespace.accessor
         if accessor not in vars(pl.Expr):
@@ -56,6 +60,10 @@ def register() -> None:
 
 def unregister() -> None:
     """Undo the registering of the dtypes: what Polars reads of these types is then their storage."""
+    import polars as pl  # noqa: PLC0415 - this module is there before Polars is
+
+    from lightdata.expr.dtypes import DTYPES  # noqa: PLC0415 - the same
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in DTYPES:
