@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -93,6 +92,8 @@ def _checked_decoder(settings: Config) -> Config:
         raise ValueError(f"decoder_timeout_s must be a positive number of seconds; got {timeout_s!r}")
     if python is None:
         return settings
+    import shutil  # noqa: PLC0415 - only who names an interpreter needs it, and it imports decompressors
+
     found = shutil.which(os.fspath(python)) if isinstance(python, str | os.PathLike) else None
     if found is None:
         raise ValueError(f"decoder_python must be a Python interpreter, or None; got {python!r}")

@@ -27,6 +27,7 @@ from lightdata.config import config
 from lightdata.errors import ExecutionError, RowError, WorkerDiedError
 from lightdata.execute.arena import read_stream
 from lightdata.execute.closures import dumps
+from lightdata.execute.cores import cpu_count
 from lightdata.execute.executor import run_steps
 from lightdata.execute.inline import run_here
 from lightdata.execute.message import (
@@ -251,9 +252,7 @@ def worker_count() -> int:
     """Give the number of worker processes: as configured, else one for each core this process may use."""
     if config().workers is not None:
         return max(config().workers or 0, 1)
-    from joblib import cpu_count  # noqa: PLC0415 - it knows containers' limits
-
-    return int(cpu_count())
+    return cpu_count()
 
 
 def is_small(stage: WorkStage, task: ReadTask) -> bool:

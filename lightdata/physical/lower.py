@@ -14,7 +14,6 @@ from lightdata.physical.confluence import ConcatStreams, ZipStreams
 from lightdata.physical.driver_steps import Conform
 from lightdata.physical.lower_step import is_rowwise, lower_reads, lower_step
 from lightdata.physical.operators.decode_images import DecodeImagesOperator, ToPixelsOperator
-from lightdata.physical.operators.evaluate import ComputeChainsOperator
 from lightdata.physical.polars_segment import Incoming, PolarsSegment
 from lightdata.physical.stage import Pipeline, SharedRows, SourceScan
 from lightdata.plan.node import Drop, Filter, Limit, Plan, Rename, Scan, Select, WithColumns
@@ -163,6 +162,8 @@ def _as_input(builder: Builder, part: Plan, chains: Sequence[Chain], later: Sequ
     builder.begin(None)
     if chains:
         lower_reads(chains, builder)
+        from lightdata.physical.operators.evaluate import ComputeChainsOperator  # noqa: PLC0415 - as lower_step's
+
         builder.add(ComputeChainsOperator(chains=tuple(chains)), "compute", Work.PIXELS)
         builder.cut()
     else:

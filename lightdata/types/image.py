@@ -8,11 +8,10 @@ binary as views and Parquet stores it at its own size, where lists of uint8 cost
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -125,18 +124,6 @@ class ImageArray(pa.ExtensionArray):
         return binary_view(self.storage, spec.dtype, spec.shape)
 
 
-class ImageDtype(pl.datatypes.BaseExtension):
-    """How Polars shows and carries an image column."""
-
-    @classmethod
-    def ext_from_params(cls, name: str, storage: Any, metadata: str | None) -> ImageDtype:
-        """Rebuild the dtype from what travelled with the data."""
-        return cls(name, storage, metadata)
-
-    def _string_repr(self) -> str:
-        return str(ImageSpec.from_text(self.ext_metadata() or ""))
-
-
 def binary_view(payload: pa.Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """View equal-sized binary values as one array ``[N, *shape]`` without a copy.
 
@@ -227,7 +214,7 @@ def iter_images(array: pa.Array) -> list[EncodedImage | None]:
         ]
     payloads, *rest = storage.flatten()
     columns = zip(binary_values(payloads), *(column.to_pylist() for column in rest), strict=True)
-    valid = storage.is_valid().to_pylist()
+    valid = storage.is_valid().to_pylist() if storage.null_count else repeat(True, len(storage))
     return [EncodedImage(*row) if ok else None for ok, row in zip(valid, columns, strict=True)]
 
 
