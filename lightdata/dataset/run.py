@@ -12,6 +12,7 @@ from lightdata.config import config
 from lightdata.execute.executor import Executor, close
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor, worker_count
+from lightdata.execute.processes import prepare
 from lightdata.io.source import Extent
 from lightdata.optimize.stages import optimize
 from lightdata.physical.builder import TASK_ROWS
@@ -19,7 +20,7 @@ from lightdata.physical.lower import lower
 from lightdata.physical.stage import Pipeline, SourceScan
 from lightdata.plan.effect import writes
 from lightdata.plan.estimate import Estimate, estimate
-from lightdata.plan.node import Limit, MapBatches, MapRows, Plan, Scan, Write
+from lightdata.plan.node import Limit, MapBatches, MapRows, Plan, ReadFiles, Scan, Write
 from lightdata.plan.seed import with_seeds
 from lightdata.plan.verify import verify
 from lightdata.report.progress import with_progress
@@ -68,6 +69,8 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
         Decode image columns where the work is done, for a consumer that asks for pixels.
     """
     verify(plan)
+    if _needs_workers(plan):
+        prepare()  # it starts while the query is planned
     plan = with_seeds(plan)
     if config().optimize:
         plan, _ = optimize(plan)
@@ -84,6 +87,12 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
     finally:
         close(batches)
         log.tell()
+
+
+def _needs_workers(plan: Plan) -> bool:
+    """Whether workers will surely be asked, as far as can be told before anything is planned."""
+    is_asked = config().workers != 0 and _executor_for.get() is executor_for
+    return is_asked and not wants_few_rows(plan) and any(isinstance(step, ReadFiles) for step in plan.walk())
 
 
 def rows_known(plan: Plan) -> int | None:

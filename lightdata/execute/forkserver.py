@@ -32,8 +32,14 @@ ENVIRONMENT = {
 }
 """A worker is one of as many as there are cores, so its libraries take one thread each."""
 
-_NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""What keeps pyarrow from starting a thread as it is loaded."""
+_ALLOCATORS = {
+    # Keeps pyarrow from starting a thread as it is loaded.
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    # One allocator for all, which gives large buffers back: two would each keep what the other could use.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": f"{1 << 20}",
+}
+"""How memory is had; not for the processes that workers start."""
 
 _LOADED = (
     "lightdata.execute.worker",
@@ -107,7 +113,7 @@ class ForkServer:
 
     def __init__(self) -> None:
         theirs, ours = _pipe()
-        environment = {**os.environ, **ENVIRONMENT, **_NO_THREADS}
+        environment = {**os.environ, **ENVIRONMENT, **_ALLOCATORS}
         program = _PROGRAM.format(path=sys.path, fd=theirs.fileno())
         os.set_inheritable(theirs.fileno(), True)
         from multiprocessing.spawn import get_executable  # noqa: PLC0415 - only for queries that need workers
@@ -167,10 +173,10 @@ def serve(fd: int) -> None:
     """Load what workers need, then do what the calling process says until its pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # held while this process started
-    for name in _NO_THREADS:  # not for what workers start
-        os.environ.pop(name, None)
     pipe = Connection(fd)
     main = _loaded()
+    for name in _ALLOCATORS:
+        os.environ.pop(name, None)
     children: dict[int, int] = {}
     while True:
         try:

@@ -95,15 +95,21 @@ def _started(arena_bytes: int) -> tuple[Connection, ForkedProcess | Any]:
     arguments = (os.getpid(), arena_bytes)
     if sys.platform == "linux":
         ours, theirs = Pipe()
-        process: Any = prepare().fork(theirs, *arguments)
+        process: Any = _fork_server().fork(theirs, *arguments)
     else:
         ours, theirs, process = _spawned(*arguments)
     theirs.close()
     return ours, process
 
 
-def prepare() -> ForkServer:
-    """Start the fork server, unless there is one: it loads what workers need while this process does other things."""
+def prepare() -> None:
+    """Let what workers need be loaded while this process does other things."""
+    if sys.platform == "linux":
+        _fork_server()
+
+
+def _fork_server() -> ForkServer:
+    """Give the fork server, and start it unless there is one."""
     global _server  # noqa: PLW0603 - one process has one
     with _lock:
         if _server is None or _server.owner != os.getpid() or not _server.is_alive():

@@ -19,10 +19,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import ArgumentError, ExpressionError, SchemaError
@@ -31,6 +30,9 @@ from lightdata.types import tensor_operation as tensor_ops
 from lightdata.types.operation import Operation
 from lightdata.types.result_type import output_type
 from lightdata.types.uri_operation import ReadUri, WriteUri
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MARK = "\u2063"
 """Starts the name of every deferred column: an invisible separator, so that words print as words."""
@@ -258,6 +260,8 @@ def chain_of(expr: pl.Expr, accessor: str) -> tuple[Chain, str]:
 
 def extend(expr: pl.Expr, operation: Operation, accessor: str) -> pl.Expr:
     """Add an operation to the chain an expression is."""
+    import polars as pl  # noqa: PLC0415 - workers know chains, and mostly no Polars
+
     chain, output = chain_of(expr, accessor)
     last = chain.operations[-1] if chain.operations else None
     written = isinstance(last, ops.Encode) and isinstance(operation, WriteUri)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from lightdata.errors import RowError
 from lightdata.expr.deferred import MARK
-from lightdata.expr.expression import Expression
 from lightdata.types.schema import Schema
+
+if TYPE_CHECKING:
+    from lightdata.expr.expression import Expression
 
 URI = f"{MARK}uri"
 """A hidden column that names each row's file, so that errors can; it never leaves its stage."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import SchemaError
@@ -26,6 +25,8 @@ def to_format(batch: pa.RecordBatch, batch_format: str) -> Any:
         case "pandas":
             return to_pandas(batch)
         case "polars":
+            import polars as pl  # noqa: PLC0415 - workers mostly need none
+
             return pl.from_arrow(batch)
         case "pyarrow":
             return pa.Table.from_batches([batch])
@@ -59,11 +60,12 @@ def from_output(output: Any) -> pa.RecordBatch:
             return canonical(output)
         case pa.Table():
             return _table_batch(canonical(output))
-        case pl.DataFrame():
-            return _table_batch(canonical(output.to_arrow()))
         case Mapping():
             return _from_mapping(output)
-    if type(output).__module__.partition(".")[0] == "pandas":
+    library = type(output).__module__.partition(".")[0]  # whoever made it has imported it
+    if library == "polars" and hasattr(output, "get_columns"):
+        return _table_batch(canonical(output.to_arrow()))
+    if library == "pandas":
         return _from_mapping({str(name): output[name] for name in output.columns})
     raise SchemaError(
         f"a batch function must return a mapping of column to array, or a table; got {type(output).__name__}"

@@ -1,7 +1,8 @@
 """Scaling with Pillow's antialiased filters: by cykooz.resizer's SIMD kernels for the commonest modes, else by Pillow.
 
 cykooz.resizer binds the Rust crate fast_image_resize, which convolves as Pillow does, with 16-bit coefficients
-where Pillow has 32: no pixel of 8 bits differs by more than one grey level.
+where Pillow has 32. Nearly all values are then within one grey level of Pillow's: measured, one of the 130 million of
+300 photos at five sizes differs by two, and four of 500 million of noise and hard edges.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ except ImportError:  # there is no wheel for every platform
 INTERPOLATIONS = {name.lower(): filter_ for name, filter_ in Image.Resampling.__members__.items()}
 """Pillow's filters: nearest, box, bilinear, hamming, bicubic, lanczos."""
 
-_FILTERS = {"box": "box", "bilinear": "bilinear", "bicubic": "catmull_rom", "lanczos": "lanczos3"}
-"""Those that cykooz.resizer has, and its words: Pillow's bicubic has a = -0.5."""
+_FILTERS = ("bilinear",)
+"""Those that keep to it, where nothing is enlarged. Box takes other pixels where a window ends between two; bicubic and
+lanczos weigh some pixels negatively, and let one level grow to four on hard edges."""
 
 _PIXEL_TYPES = {"L": "U8", "RGB": "U8x3"}
 """Modes without alpha and of 8 bits, and cykooz.resizer's words for them."""
@@ -40,7 +42,7 @@ class _Kernels(threading.local):
 
     def scaled(self, pixels: NDArray[np.uint8], mode: str, height: int, width: int, name: str) -> NDArray[np.uint8]:
         if name not in self.options:
-            filter_type = getattr(cykooz_resizer.FilterType, _FILTERS[name])
+            filter_type = getattr(cykooz_resizer.FilterType, name)
             algorithm = cykooz_resizer.ResizeAlg.convolution(filter_type)
             self.options[name] = cykooz_resizer.ResizeOptions(resize_alg=algorithm, use_alpha=False)
         kind = getattr(cykooz_resizer.PixelType, _PIXEL_TYPES[mode])
@@ -56,15 +58,16 @@ _kernels = None if cykooz_resizer is None else _Kernels()
 def resize(image: Raster, height: int, width: int, interpolation: str) -> Raster:
     """Scale an image.
 
-    Images of mode L and RGB come out within one grey level of Pillow's; with ``config(exact_pixels=True)``, as those
-    of all other modes, they are Pillow's.
+    Images of mode L and RGB that a bilinear filter makes smaller come out within one grey level of Pillow's, as said
+    above; all others, and with ``config(exact_pixels=True)`` these too, are Pillow's.
 
     >>> resize(Raster(Image.new("RGB", (8, 6))), 3, 4, "bilinear").array().shape
     (3, 4, 3)
     """
     if (image.height, image.width) == (height, width):
         return image
-    is_known = image.mode in _PIXEL_TYPES and interpolation in _FILTERS
+    is_smaller = height <= image.height and width <= image.width
+    is_known = image.mode in _PIXEL_TYPES and interpolation in _FILTERS and is_smaller
     if _kernels is not None and is_known and not config().exact_pixels:
         return Raster(_kernels.scaled(image.array(), image.mode, height, width, interpolation), image.mode)
     return Raster(_resized_by_pillow(image.pillow(), height, width, interpolation))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from lightdata.expr.computed import Computed
 from lightdata.expr.deferred import Chain
 from lightdata.physical.builder import TASK_ROWS, Builder, Work, work_of
 from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
@@ -175,7 +176,10 @@ def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) ->
         from lightdata.physical.operators.write_uris import WriteUrisOperator  # noqa: PLC0415 - only for queries with such a step
 
         builder.add(WriteUrisOperator(chains=written), "uri.write", Work.PIXELS)
-    operator = EvaluateOperator(verb=verb, expressions=expressions, is_bound=schema_of(step.input) is not None)
+    if schema_of(step.input) is None:
+        operator = EvaluateOperator(verb=verb, unbound=expressions)
+    else:
+        operator = EvaluateOperator(verb=verb, columns=tuple(map(Computed.of, expressions)))
     builder.add(operator, verb, Work.PIXELS if chains else Work.LIGHT)
     builder.rows_are_listed &= verb != "filter"
 

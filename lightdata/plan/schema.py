@@ -13,7 +13,7 @@ from lightdata.errors import SchemaError
 from lightdata.expr.deferred import Chain, in_words, is_deferred
 from lightdata.expr.expression import Expression, result_schema
 from lightdata.interrupt import interrupts_deferred
-from lightdata.io.sinks.sink import StagedFile
+from lightdata.io.sinks.sink import WRITTEN
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -37,11 +37,6 @@ from lightdata.plan.words import step_name
 from lightdata.types.image import ImageType
 from lightdata.types.image_spec import ImageSpec
 from lightdata.types.schema import Schema
-
-WRITTEN = Schema(
-    {name: pa.int64() if name in ("rows", "size_bytes", "row") else pa.large_string() for name in StagedFile._fields}
-)
-"""What a write gives: one row for each staged file."""
 
 
 def schema_of(plan: Plan) -> Schema | None:

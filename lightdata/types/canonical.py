@@ -10,13 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import SchemaError
 from lightdata.types.image import DYNAMIC_STORAGE, FIXED_STORAGE, ImageType
 from lightdata.types.tensor import STORAGE, TensorType
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_AS_THEY_ARE = {pa.null(), pa.bool_(), pa.float32(), pa.float64(), pa.large_binary(), pa.large_string()}
+_AS_THEY_ARE |= {pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()}
+"""Types that come back from Polars as they went in: of these it need not be asked, nor imported."""
 
 
 def canonical_type(dtype: pa.DataType) -> pa.DataType:
@@ -44,7 +51,7 @@ def canonical_type(dtype: pa.DataType) -> pa.DataType:
         return pa.large_string()
     if pa.types.is_binary(dtype) or pa.types.is_binary_view(dtype) or pa.types.is_fixed_size_binary(dtype):
         return pa.large_binary()
-    return dtype if pa.types.is_large_binary(dtype) else _through_polars(dtype)
+    return dtype if dtype in _AS_THEY_ARE else _through_polars(dtype)
 
 
 def canonical(batch: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
@@ -76,6 +83,8 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
     SchemaError
         If Polars has no dtype for a column.
     """
+    import polars as pl  # noqa: PLC0415 - workers mostly need none
+
     # Not pyarrow's empty_table(): it imports pandas wherever that is installed, a second nobody asked for.
     empty = pa.Table.from_batches([], schema=pa.schema(list(types.items())))
     try:
@@ -87,6 +96,8 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
 
 def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataType]:
     """Give Polars dtypes as canonical Arrow types."""
+    import polars as pl  # noqa: PLC0415 - as above
+
     arrow = pl.DataFrame(schema=dict(schema)).to_arrow().schema
     return {field.name: canonical_type(field.type) for field in arrow}
 
@@ -98,6 +109,8 @@ def _is_in_order(tensor: pa.FixedShapeTensorType) -> bool:
 
 @lru_cache(maxsize=1024)
 def _through_polars(dtype: pa.DataType) -> pa.DataType:
+    import polars as pl  # noqa: PLC0415 - as above
+
     held = to_polars_schema({"": dtype})
     try:
         return pl.DataFrame(schema=held).to_arrow().schema.field(0).type

@@ -82,6 +82,10 @@ def plain_values(column: pa.Array) -> NDArray[Any]:
     array([ 1., nan])
     """
     kind = column.type
+    if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
+        values = np.empty(len(column), object)
+        values[:] = column.to_pylist()
+        return values
     is_plain = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
     if not is_plain or column.null_count:
         with interrupts_deferred():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from lightdata.types.canonical import canonical_type, from_polars_schema, to_polars_schema
 from lightdata.types.image import ImageType
 from lightdata.types.tensor import TensorType
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Schema(Mapping[str, pa.DataType]):

@@ -34,7 +34,7 @@ def table(n=100):
 def test_rows_are_made_into_batches_by_a_loader():
     """Without workers a loader gives all rows in order, arrays as tensors, and so does a pickled dataset."""
     dataset = table().map(lambda row: {**row, "text": str(row["id"])}).to_torch(dtypes={"x": torch.float64})
-    for one in (dataset, pickle.loads(pickle.dumps(dataset))):  # noqa: S301 - of our own
+    for one in (dataset, pickle.loads(pickle.dumps(dataset))):
         batches = list(data.DataLoader(one, batch_size=32))
         assert [batch["x"].shape for batch in batches] == [(32, 3), (32, 3), (32, 3), (4, 3)]
         assert batches[0]["x"].dtype == torch.float64

@@ -64,7 +64,7 @@ def test_a_column_without_known_bounds_is_left_out(source_rows):
     assert set(found.columns) <= set(columns)
     for one in found.columns.values():
         assert (one.least.as_py(), one.most.as_py(), one.nulls) == (0, 4, 0)
-    assert pickle.loads(pickle.dumps(found)).rows == rows  # noqa: S301 - made just now
+    assert pickle.loads(pickle.dumps(found)).rows == rows
 
 
 def test_sizes_of_files_are_told(tmp_path):

@@ -97,7 +97,7 @@ def test_a_stream_that_is_closed_closes_what_it_reads():
 def test_tallies_add_up_travel_and_begin_anew():
     """What is taken is all that was counted since the last time, and adding it elsewhere loses nothing."""
     counts, total = Tally(images_decoded=2, rows=5), Tally(rows=1)
-    total.add(pickle.loads(pickle.dumps(counts.take())))  # noqa: S301 - our own
+    total.add(pickle.loads(pickle.dumps(counts.take())))
     counts.bytes_read += 7
     total.add(counts.take())
     assert total == Tally(images_decoded=2, rows=6, bytes_read=7)

@@ -6,9 +6,10 @@ import pytest
 
 import lightdata as ld
 from lightdata.io.memory import MemorySource, RangeSource
+from lightdata.io.sinks.sink import WRITTEN
 from lightdata.io.source import Pushdowns
 from lightdata.plan.node import DecodeImages, Limit, ReadFiles, Scan
-from lightdata.plan.schema import WRITTEN, schema_of
+from lightdata.plan.schema import schema_of
 from lightdata.types.image import ImageType
 from lightdata.types.schema import Schema
 

@@ -46,4 +46,4 @@ def test_a_log_tells_what_is_so_far():
     assert str(during).startswith("2 rows in 0.00 s so far")
     assert not during.is_finished
     assert after.is_finished
-    assert after == log.stats() == pickle.loads(pickle.dumps(after))  # noqa: S301 - our own
+    assert after == log.stats() == pickle.loads(pickle.dumps(after))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -49,20 +51,35 @@ class NumpySink:
         """Shapes are only known when rows are."""
 
     def write(self, batches: Iterator[pa.RecordBatch], staging: Path) -> Iterator[StagedFile]:
-        """Write one part, or more, if there are rows."""
-        arrays = [self._array(batch) for batch in batches if batch.num_rows]
-        if not arrays:
+        """Write one part, or more, if there are rows; no more than a batch is held."""
+        part: _Part | None = None
+        for array in self._arrays(batches):
+            if part is not None and array.shape[1:] != part.shape:
+                raise self._ragged({array.shape[1:], part.shape})
+            most = self._part_rows(array)
+            start = 0
+            while start < len(array):
+                if part is not None and (part.rows == most or array.dtype != part.dtype):
+                    yield part.finished()
+                    part = None
+                if part is None:
+                    part = _Part(staging / f"{uuid.uuid4().hex}.npy", array.dtype, array.shape[1:])
+                rows = array[start : start + most - part.rows]
+                part.write(rows)
+                start += len(rows)
+        if part is not None:
+            yield part.finished()
+
+    def _arrays(self, batches: Iterator[pa.RecordBatch]) -> Iterator[NDArray[Any]]:
+        arrays = (self._array(batch) for batch in batches if batch.num_rows)
+        first = next(arrays, None)
+        if first is None:
             return
-        if len({array.shape[1:] for array in arrays}) > 1:
-            raise self._ragged({array.shape[1:] for array in arrays})
-        whole = np.concatenate(arrays)
-        rows = self._part_rows(whole)
-        for start in range(0, len(whole), rows):
-            path = staging / f"{uuid.uuid4().hex}.npy"
-            part = whole[start : start + rows]
-            with pa.OSFile(str(path), "wb") as out:  # of Python's files, NumPy's errors do not tell the reason
-                np.save(out, part, allow_pickle=False)
-            yield StagedFile(str(path), None, len(part), path.stat().st_size)
+        if first.dtype.kind == "U":  # as wide as the longest of all rows
+            yield np.concatenate([first, *arrays])
+            return
+        yield first
+        yield from arrays
 
     def check_files(self, files: Sequence[StagedFile]) -> None:
         """Refuse parts whose rows differ in shape: where rows are cut into parts is no business of the user's."""
@@ -104,7 +121,7 @@ class NumpySink:
         return f"numpy[{self.column}]"
 
     def _part_rows(self, whole: NDArray[Any]) -> int:
-        most = self.sizes.most_rows or len(whole)
+        most = self.sizes.most_rows or sys.maxsize
         if self.sizes.max_file_bytes is not None:
             most = min(most, max(1, self.sizes.max_file_bytes // max(1, whole[0].nbytes)))
         return most
@@ -141,6 +158,41 @@ class NumpySink:
             f"column {self.column!r} has rows of different shapes ({examples}), which .npy cannot hold; "
             f'give them one shape first, e.g. with ld.col("{self.column}").image.resize(height, width)'
         )
+
+
+_MOST_ROWS = 1 << 62
+"""A number of rows that takes as much room in a header as any."""
+
+
+class _Part:
+    """A file whose rows come one batch after another; its header is written again when their number is known."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self.dtype, self.shape, self.rows = dtype, shape, 0
+        self._path = path
+        self._file = pa.OSFile(str(path), "wb")  # of Python's files, NumPy's errors do not tell the reason
+        self._file.write(self._header(_MOST_ROWS))
+
+    def write(self, rows: NDArray[Any]) -> None:
+        """Add rows."""
+        self._file.write(np.ascontiguousarray(rows).data.cast("B") if rows.size else b"")
+        self.rows += len(rows)
+
+    def finished(self) -> StagedFile:
+        """Write the header, and describe the file."""
+        self._file.close()
+        with open(self._path, "r+b") as file:
+            file.write(self._header(self.rows))
+        return StagedFile(str(self._path), None, self.rows, self._path.stat().st_size)
+
+    def _header(self, rows: int) -> bytes:
+        """Write the header (NEP 1, version 1.0) as long as that of any number of rows."""
+        out = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            out,
+            {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (rows, *self.shape)},
+        )
+        return out.getvalue()
 
 
 def _header(path: str) -> NDArray[Any]:

@@ -47,6 +47,12 @@ class StagedFile(NamedTuple):
         return kind(self.error or "the value is null, and has no file", uri=self.uri, row=row, stage=stage)
 
 
+WRITTEN = Schema(
+    {name: pa.int64() if name in ("rows", "size_bytes", "row") else pa.large_string() for name in StagedFile._fields}
+)
+"""What a write gives: one row for each staged file."""
+
+
 def left_out(error: RowError, *, row: int, name: str | None) -> StagedFile:
     """Describe a row that could not be written; ``name`` is ``None`` if it takes a number, else empty.
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import polars as pl
 import pyarrow as pa
 
 from lightdata.errors import ExpressionError, RowError
+from lightdata.expr.computed import Computed
 from lightdata.expr.deferred import Chain, in_words, is_deferred, parse
-from lightdata.expr.expression import Expression, bind
 from lightdata.io.source import URI
 from lightdata.io.uris.redaction import safe_url
 from lightdata.physical.operators.chains import compute_chains
@@ -28,15 +27,20 @@ from lightdata.types.canonical import canonical
 from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
 
+if TYPE_CHECKING:
+    from lightdata.expr.expression import Expression
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOperator:
     """Select, add or filter by expressions that treat each row by itself."""
 
     verb: Literal["select", "with_columns", "filter"]
-    expressions: tuple[Expression, ...]
-    is_bound: bool
-    """Whether selectors were spelled out when the query was built; else each batch tells the columns."""
+    columns: tuple[Computed, ...] = ()
+    """What to compute, where selectors were spelled out when the query was built."""
+
+    unbound: tuple[Expression, ...] = ()
+    """What to compute, where each batch tells the columns."""
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Evaluate on each batch."""
@@ -54,7 +58,7 @@ class EvaluateOperator:
         try:
             return evaluate(self._bound(batch), batch, failures)
         except ExpressionError as error:
-            if self.is_bound:
+            if not self.unbound:
                 raise
             hint = (
                 "types come from the rows of a batch here; declare them with schema= in the map or map_batches before"
@@ -71,18 +75,20 @@ class EvaluateOperator:
                 columns.update({name: batch.column(name) for name in hidden_names(batch)})
                 return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
-    def _bound(self, batch: pa.RecordBatch) -> Sequence[Expression]:
-        if self.is_bound:
-            return self.expressions
+    def _bound(self, batch: pa.RecordBatch) -> Sequence[Computed]:
+        if not self.unbound:
+            return self.columns
+        from lightdata.expr.expression import bind  # noqa: PLC0415 - workers mostly need no Polars
+
         schema = Schema.of(without_deferred(without_hidden(batch)))
-        bound = bind([one.expr for one in self.expressions], schema, step=self.verb)
+        bound = bind([one.expr for one in self.unbound], schema, step=self.verb)
         for one in bound:
             if not one.is_elementwise and not (one.is_constant and self.verb == "with_columns"):
                 raise ExpressionError(
                     f"{self.verb}: {one} needs all rows at once, which only works where the columns are known before "
                     "the query runs; pass schema= to the map or map_batches before it"
                 )
-        return bound
+        return tuple(map(Computed.of, bound))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,23 +125,25 @@ def _naming_urls(batch: pa.RecordBatch) -> pa.RecordBatch:
     return with_column(batch, URI, plain_array([url and safe_url(url) for url in urls], pa.large_string()))
 
 
-def evaluate(expressions: Sequence[Expression], batch: pa.RecordBatch, failures: list[RowError]) -> dict[str, pa.Array]:
-    """Compute expressions on one batch, by name; what is only a column or a chain never sees Polars."""
-    deferred = compute_chains(batch, dict.fromkeys(chain for one in expressions for chain in one.chains), failures)
+def evaluate(wanted: Sequence[Computed], batch: pa.RecordBatch, failures: list[RowError]) -> dict[str, pa.Array]:
+    """Compute columns of one batch, by name; what is only a column or a chain never sees Polars."""
+    deferred = compute_chains(batch, dict.fromkeys(chain for one in wanted for chain in one.chains), failures)
     columns: dict[str, pa.Array] = {}
-    for one in expressions:
+    for one in wanted:
         source = one.source
         if source is not None:
             columns[one.name] = deferred[source] if source in deferred else batch.column(source)
-    rest = [one for one in expressions if one.source is None]
+    rest = [one.expression for one in wanted if one.expression is not None]
     if rest:
         columns.update(_in_polars(rest, batch, deferred))
-    return {one.name: columns[one.name] for one in expressions}
+    return {one.name: columns[one.name] for one in wanted}
 
 
 def _in_polars(
     expressions: Sequence[Expression], batch: pa.RecordBatch, deferred: dict[str, pa.Array]
 ) -> dict[str, pa.Array]:
+    import polars as pl  # noqa: PLC0415 - workers mostly need none
+
     read = {name for one in expressions for name in one.expr.meta.root_names()}
     visible = visible_names(without_deferred(batch))
     needed = [name for name in visible if name in read] or visible[:1]

@@ -14,6 +14,12 @@ from lightdata.io.source import URI
 from lightdata.physical.stage import Context, in_row_order, with_column
 from lightdata.types.plain_array import plain_array
 
+BATCH_ROWS = 16
+"""Files that are in memory at once where a task has many: a stage that writes makes one part of them."""
+
+WHOLE_ROWS = 32
+"""Rows of a task that is read at once, for it is handed over at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFilesOperator:
@@ -29,7 +35,9 @@ class ReadFilesOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Read the files of each batch."""
         for batch in batches:
-            yield from in_row_order(batch, lambda rows: self._with_bytes(rows, context))
+            step = WHOLE_ROWS if batch.num_rows <= WHOLE_ROWS else BATCH_ROWS
+            for start in range(0, batch.num_rows, step):
+                yield from in_row_order(batch.slice(start, step), lambda rows: self._with_bytes(rows, context))
 
     def _with_bytes(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
         paths = batch.column(self.path)

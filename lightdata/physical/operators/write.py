@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from lightdata.errors import ExecutionError, RowError
 from lightdata.io.sinks.durable import sync_to_disk
-from lightdata.io.sinks.sink import Sink, StagedFile
+from lightdata.io.sinks.sink import WRITTEN, Sink, StagedFile
 from lightdata.physical.stage import Context, without_hidden
-from lightdata.plan.schema import WRITTEN
 from lightdata.types.plain_array import plain_array
 
 

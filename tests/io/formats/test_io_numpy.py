@@ -24,7 +24,7 @@ def rows_in(file_format, paths, **options):
 
 
 def batches(source, task_rows=3, **pushdowns):
-    tasks = pickle.loads(pickle.dumps(list(source.tasks(Pushdowns(**pushdowns), task_rows=task_rows))))  # noqa: S301 - made just now
+    tasks = pickle.loads(pickle.dumps(list(source.tasks(Pushdowns(**pushdowns), task_rows=task_rows))))
     return [batch for task in tasks for batch in task.read()]
 
 

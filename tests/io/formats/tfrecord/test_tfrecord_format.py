@@ -37,7 +37,7 @@ def source_of(path, **options):
 def read(path, task_rows=1000, **options):
     pushdowns = Pushdowns(**{name: options.pop(name) for name in ("columns", "n_rows") if name in options})
     tasks = list(source_of(path, **options).tasks(pushdowns, task_rows=task_rows))
-    return [without_hidden(one) for task in pickle.loads(pickle.dumps(tasks)) for one in task.read()]  # noqa: S301 - made just now
+    return [without_hidden(one) for task in pickle.loads(pickle.dumps(tasks)) for one in task.read()]
 
 
 def write(path, *examples):
