@@ -13,6 +13,7 @@ import polars.selectors as cs
 
 from lightdata.errors import ColumnNotFoundError, ExpressionError, SchemaError
 from lightdata.expr.deferred import Chain, deferred_columns, in_words, is_deferred, parse
+from lightdata.expr.remembered import remembered
 from lightdata.interrupt import interrupts_deferred
 from lightdata.types.image import ImageType
 from lightdata.types.operation import AsImage
@@ -25,7 +26,7 @@ _CHANGES_LENGTH = ("Filter", "Explode", "DropNulls")
 """Nodes that Polars calls row-separable although they change the number of rows."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Expression:
     """One expression with one result; equal if Polars says it means the same."""
 
@@ -50,11 +51,13 @@ class Expression:
         return in_words(self.expr.meta.output_name())
 
     @property
+    @remembered
     def chains(self) -> tuple[Chain, ...]:
         """The chains it reads, each once."""
         return tuple(dict.fromkeys(deferred_columns(self.expr)))
 
     @property
+    @remembered
     def inputs(self) -> frozenset[str]:
         """The base columns it reads: those inside chains, never the deferred names."""
         plain = {name for name in self.expr.meta.root_names() if not is_deferred(name)}
@@ -90,6 +93,7 @@ class Expression:
         return self.expr.meta.is_literal(allow_aliasing=True) and self.expr.meta.is_row_separable()
 
     @property
+    @remembered
     def is_elementwise(self) -> bool:
         """Whether each result depends on its own row alone, so that any batch of rows may be computed apart.
 
