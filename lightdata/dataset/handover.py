@@ -13,7 +13,9 @@ from lightdata.dataset.exchange import Exchange
 from lightdata.dataset.for_huggingface import huggingface_dataset
 from lightdata.dataset.for_tensorflow import Columns, Part, tf_dataset
 from lightdata.dataset.for_torch import Delivery, torch_dataset
+from lightdata.dataset.gathered import gathered_table
 from lightdata.errors import ArgumentError
+from lightdata.plan.schema import schema_of
 
 
 class Handover(Exchange):
@@ -34,7 +36,7 @@ class Handover(Exchange):
             If a column has no array form, its shapes differ, or it has nulls that no number stands for.
         """
         arrays = joined_arrays(self._run(self._plan, verb="collect", pixels=True))
-        return arrays or joined_arrays(_batches(self._empty_table()))
+        return arrays or joined_arrays(_batches(gathered_table([], schema_of(self._plan))))
 
     def to_torch(
         self,

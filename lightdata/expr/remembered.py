@@ -12,7 +12,7 @@ _Found = TypeVar("_Found")
 
 
 def remembered(find: Callable[[_Value], _Found]) -> Callable[[_Value], _Found]:
-    """Let a function of one frozen value answer at once where it is asked of the same object again; errors are not kept.
+    """Let a function of one frozen value answer at once where it is asked of an object again; errors are not kept.
 
     Objects are told apart by what they are, not by what they equal: to hash a plan or an expression costs more than
     most of what is asked of it.
