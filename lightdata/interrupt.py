@@ -73,11 +73,17 @@ class _Waiter(Generic[_T]):
         self._items, self._name = items, name
 
     def _pull(self) -> None:
+        item: _T | None = None
         while self._asked.get():
             try:
-                self._given.put((next(self._items, None), None))
+                item = next(self._items, None)
+                self._given.put((item, None))
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 self._given.put((None, error))
+                return
+            if item is None:
+                return
+            del item
 
     def next(self) -> _T | None:
         """Wait for the next item, ``None`` at the end, and raise a Ctrl-C as soon as it comes."""

@@ -36,7 +36,7 @@ def gathered_frame(parts: Sequence[Any], schema: Schema | None) -> pl.DataFrame:
     """Join what a run gave into a frame; frames of Polars' are not copied where their types are those of the plan."""
     if parts and schema is not None and isinstance(parts[0], pl.DataFrame):
         frame = pl.concat(parts, rechunk=False)
-        if frame.schema == schema.to_polars():
+        if frame.schema == schema.empty_frame().collect_schema():
             return frame
     return pl.DataFrame(pl.from_arrow(gathered_table(parts, schema)))
 

@@ -17,6 +17,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -251,6 +252,12 @@ def worker_count() -> int:
     """Give the number of worker processes: as configured, else one for each core this process may use."""
     if config().workers is not None:
         return max(config().workers or 0, 1)
+    return _cores()
+
+
+@cache
+def _cores() -> int:
+    """Count the cores once: to ask takes longer than to plan a small query."""
     from joblib import cpu_count  # noqa: PLC0415 - it knows containers' limits
 
     return int(cpu_count())

@@ -222,7 +222,7 @@ def _frame_to_ask(expr: pl.Expr, schema: Schema, step: str) -> pl.LazyFrame:
             raise ColumnNotFoundError.for_step(name, step=step, available=schema.names)
     types = {**schema, **{chain.name: chain.type_in(schema) for chain in chains}}
     alike = {name: ImageType() if isinstance(kind, ImageType) else kind for name, kind in types.items()}
-    return pl.LazyFrame(schema=Schema(alike).to_polars())
+    return Schema(alike).empty_frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,12 +338,11 @@ def result_schema(expressions: Sequence[Expression], schema: Schema, *, step: st
     """
     chains = {chain for expression in expressions for chain in expression.chains}
     deferred = {chain.name: chain.type_in(schema) for chain in chains}
-    frame = pl.DataFrame(schema=Schema({**schema, **deferred}).to_polars()).lazy()
+    frame = schema.widened(deferred).empty_frame()
     exprs = [expression.expr for expression in expressions]
     try:
         with interrupts_deferred():  # Polars asks extension types in Python
             found = (frame.with_columns(exprs) if keep else frame.select(exprs)).collect_schema()
     except pl.exceptions.PolarsError as error:
         raise SchemaError(f"{step}: {in_words(str(error)).splitlines()[0]}") from error
-    types = Schema.from_polars({name: dtype for name, dtype in found.items() if name not in deferred})
-    return Schema(types)
+    return Schema.from_polars({name: dtype for name, dtype in found.items() if name not in deferred})

@@ -217,7 +217,8 @@ def collect_frames(
     batches: Any = None
     with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
         try:
-            batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True, chunk_size=rows))
+            # Not lazily: the query then runs while the thread that waits for it is made.
+            batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=False, chunk_size=rows))
             for frame in interruptible(batches, "lightdata-polars"):
                 if frame.height:
                     yield frame

@@ -137,7 +137,7 @@ def relational_schema(plan: Plan, before: Sequence[Schema]) -> Schema:
         If the step does not fit these columns, in Polars' words.
     """
     frames = [
-        pl.LazyFrame(schema=Schema({**schema, **{chain.name: chain.type_in(schema) for chain in chains}}).to_polars())
+        schema.widened({chain.name: chain.type_in(schema) for chain in chains}).empty_frame()
         for schema, chains in zip(before, chains_of(plan), strict=True)
     ]
     try:
