@@ -13,6 +13,8 @@ from lightdata.config import config
 from lightdata.execute.executor import Executor, close
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor, worker_count
+from lightdata.io.file_rows import FileRowsSource
+from lightdata.io.formats.parquet import ParquetFormat
 from lightdata.io.memory import MemorySource, RangeSource
 from lightdata.io.source import Extent
 from lightdata.kernels.rebatch import owned
@@ -95,16 +97,21 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool 
 
 
 def holds_more(pipeline: Pipeline) -> bool:
-    """Whether batches may hold more than their rows: a worker's memory, a file, or a table of which few are wanted."""
+    """Whether batches may hold more than their rows: a worker's memory, a file, an array of the user's.
+
+    Or a table of which few rows are wanted.
+    """
     if any(isinstance(step, LimitRows) or (isinstance(step, WorkStage) and step.is_heavy) for step in pipeline.steps):
         return True
     match pipeline.start:
-        case SourceScan(source=MemorySource() | RangeSource(), pushdowns=pushdowns):
+        case SourceScan(source=MemorySource(is_borrowed=False) | RangeSource(), pushdowns=pushdowns):
+            return pushdowns.n_rows is not None
+        case SourceScan(source=FileRowsSource(file_format=ParquetFormat()), pushdowns=pushdowns):
             return pushdowns.n_rows is not None
         case SourceScan() | SharedRows():
             return True
-        case PolarsSegment():
-            return False  # what streams into Polars was copied before
+        case PolarsSegment() as segment:
+            return segment.borrows  # what streams into Polars was copied before
     return any(map(holds_more, pipeline.inputs))
 
 

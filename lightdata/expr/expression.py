@@ -102,7 +102,8 @@ class Expression:
         """
         if self.source is not None:
             return True
-        if any(f'"{node}"' in self.expr.meta.serialize(format="json") for node in _CHANGES_LENGTH):
+        text = self.expr.meta.serialize(format="json")
+        if any(f'"{node}"' in text for node in _CHANGES_LENGTH):
             return False
         try:
             nodes = list(_walk(self.expr))

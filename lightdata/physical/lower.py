@@ -67,7 +67,9 @@ def _starts_in_polars(fragment: Plan, *, frames: bool) -> bool:
 
 def _in_frames(pipeline: Pipeline) -> Pipeline:
     match pipeline:
-        case Pipeline(start=PolarsSegment() as segment, steps=(Conform(schema=Schema() as schema),)) if schema:
+        case Pipeline(start=PolarsSegment(borrows=False) as segment, steps=(Conform(schema=Schema() as schema),)) if (
+            schema
+        ):
             return Pipeline(start=replace(segment, gives_frames=True), steps=())
     return pipeline
 

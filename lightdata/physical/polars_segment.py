@@ -51,6 +51,12 @@ class PolarsSegment:
         """The pipelines that stream in."""
         return tuple(step.pipeline for step in self.plan.walk() if isinstance(step, Incoming))
 
+    @property
+    def borrows(self) -> bool:
+        """Whether rows may lie in memory that somebody may still write to."""
+        scans = [step.source for step in self.plan.walk() if isinstance(step, Scan)]
+        return any(isinstance(source, MemorySource) and source.is_borrowed for source in scans)
+
     def run(self, streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[Any]:
         """Stream all batches through one Polars query."""
         frames = _Frames(streams)
