@@ -35,8 +35,8 @@ def gathered_table(parts: Sequence[Any], schema: Schema | None) -> pa.Table:
 def gathered_frame(parts: Sequence[Any], schema: Schema | None) -> pl.DataFrame:
     """Join what a run gave into a frame; frames of Polars' are not copied where their types are those of the plan."""
     if parts and schema is not None and isinstance(parts[0], pl.DataFrame):
-        frame = pl.concat(parts, rechunk=False)
-        if frame.schema == schema.empty_frame().collect_schema():
+        frame = parts[0] if len(parts) == 1 else pl.concat(parts, rechunk=False)
+        if frame.schema == schema.to_polars():
             return frame
     return pl.DataFrame(pl.from_arrow(gathered_table(parts, schema)))
 

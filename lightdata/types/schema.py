@@ -22,10 +22,12 @@ class Schema(Mapping[str, pa.DataType]):
     image: Image
     """
 
-    __slots__ = ("_frame", "_types")
+    __slots__ = ("_dtypes", "_frame", "_types")
 
     def __init__(self, types: Mapping[str, pa.DataType]) -> None:
         self._types = {name: canonical_type(dtype) for name, dtype in types.items()}
+        # What Polars makes of them is found once: it is asked for wherever a step is added, moved or run.
+        self._dtypes: dict[str, pl.DataType] | None = None
         self._frame: pl.LazyFrame | None = None
 
     @classmethod
@@ -41,7 +43,9 @@ class Schema(Mapping[str, pa.DataType]):
 
     def to_polars(self) -> dict[str, pl.DataType]:
         """Give names and types as Polars has them."""
-        return to_polars_schema(self._types)
+        if self._dtypes is None:
+            self._dtypes = to_polars_schema(self._types)
+        return dict(self._dtypes)
 
     def widened(self, types: Mapping[str, pa.DataType]) -> Schema:
         """Add columns, or replace those of these names."""
@@ -49,7 +53,7 @@ class Schema(Mapping[str, pa.DataType]):
 
     def empty_frame(self) -> pl.LazyFrame:
         """Give a lazy frame of these columns without rows, to ask Polars what it would make of them."""
-        if self._frame is None:  # made once: it is asked for wherever a step is added or moved
+        if self._frame is None:
             self._frame = pl.LazyFrame(schema=self.to_polars())
         return self._frame
 
