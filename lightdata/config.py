@@ -57,6 +57,8 @@ def config(**changes: Any) -> Config:
         For a setting that does not exist or a value that cannot work.
     """
     global _current  # noqa: PLW0603 - one process has one configuration
+    if not changes:  # asked several times in every query
+        return _current
     known = {field.name for field in fields(Config)}
     if unknown := changes.keys() - known:
         raise ValueError(f"config has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")

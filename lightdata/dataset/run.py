@@ -13,8 +13,6 @@ from lightdata.config import config
 from lightdata.execute.executor import Executor, close
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor, worker_count
-from lightdata.io.file_rows import FileRowsSource
-from lightdata.io.formats.parquet import ParquetFormat
 from lightdata.io.memory import MemorySource, RangeSource
 from lightdata.io.source import Extent
 from lightdata.kernels.rebatch import owned
@@ -105,8 +103,6 @@ def holds_more(pipeline: Pipeline) -> bool:
         return True
     match pipeline.start:
         case SourceScan(source=MemorySource(is_borrowed=False) | RangeSource(), pushdowns=pushdowns):
-            return pushdowns.n_rows is not None
-        case SourceScan(source=FileRowsSource(file_format=ParquetFormat()), pushdowns=pushdowns):
             return pushdowns.n_rows is not None
         case SourceScan() | SharedRows():
             return True
