@@ -60,7 +60,7 @@ def config(**changes: Any) -> Config:
         For a setting that does not exist or a value that cannot work.
     """
     global _current  # noqa: PLW0603 - one process has one configuration
-    if not changes:
+    if not changes:  # asked several times in every query
         return _current
     known = {field.name for field in fields(Config)}
     if unknown := changes.keys() - known:

@@ -10,9 +10,9 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -50,27 +50,68 @@ def interruptible(items: Iterator[_T], name: str) -> Iterator[_T]:
     >>> list(interruptible(iter("ab"), "waiter"))
     ['a', 'b']
     """
-    waiters: list[threading.Thread] = []
-    pool = ThreadPoolExecutor(1, name, initializer=lambda: waiters.append(threading.current_thread()))
-    coming: Future[_T | None] = Future()
-    coming.set_result(None)
+    waiter = _Waiter(items, name)
     try:
         while True:
-            if _is_main():
-                with interrupts_deferred():  # one that came here would leave a thread that nobody knows of
-                    coming = pool.submit(next, items, None)
-                while not wait([coming], _LISTEN_S).done:
-                    pass
-                item = coming.result()
-            else:
-                item = next(items, None)
+            item = waiter.next() if _is_main() else next(items, None)
             if item is None:
                 return
             yield item
+            del item  # while the next is waited for, nobody needs it
     finally:
-        pool.shutdown(wait=False)
-        while coming.done() and any(waiter.is_alive() for waiter in waiters):
-            time.sleep(0.0002)  # to join it would make a thread of Python's out of one of Polars'
+        waiter.end()
+
+
+class _Waiter(Generic[_T]):
+    """A thread that pulls an item each time it is asked to, and hands over the item or its error."""
+
+    def __init__(self, items: Iterator[_T], name: str) -> None:
+        self._asked: SimpleQueue[bool] = SimpleQueue()
+        self._given: SimpleQueue[tuple[_T | None, BaseException | None]] = SimpleQueue()
+        self._is_waited_for = False
+        self._thread: threading.Thread | None = None  # to make one in a thread of Polars' would make that Python's
+        self._items, self._name = items, name
+
+    def _pull(self) -> None:
+        item: _T | None = None
+        while self._asked.get():
+            try:
+                item = next(self._items, None)
+                self._given.put((item, None))
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                self._given.put((None, error))
+                return
+            if item is None:
+                return
+            del item
+
+    def next(self) -> _T | None:
+        """Wait for the next item, ``None`` at the end, and raise a Ctrl-C as soon as it comes."""
+        if self._thread is None:
+            with interrupts_deferred():  # one that came here would leave a thread that nobody knows of
+                self._thread = threading.Thread(target=self._pull, name=self._name)
+                self._thread.start()
+        self._is_waited_for = True
+        self._asked.put(True)
+        while True:
+            try:
+                item, error = self._given.get(timeout=_LISTEN_S)
+                break
+            except Empty:
+                continue
+        self._is_waited_for = False
+        if error is None:
+            return item
+        try:
+            raise error
+        finally:
+            del error  # it would hold itself by its traceback
+
+    def end(self) -> None:
+        """Let the thread end; one that still waits ends with its wait."""
+        self._asked.put(False)
+        while self._thread is not None and not self._is_waited_for and self._thread.is_alive():
+            time.sleep(0.00002)  # to join it would make a thread of Python's out of one of Polars'
 
 
 def _is_main() -> bool:

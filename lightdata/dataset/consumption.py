@@ -11,13 +11,12 @@ import pyarrow as pa
 
 from lightdata.dataset.batches import cut_batches, prefetched, to_torch
 from lightdata.dataset.combining import Combining
+from lightdata.dataset.gathered import gathered_frame, gathered_table
 from lightdata.dataset.run import rows_known, run
 from lightdata.dataset.verbs import checked_format
 from lightdata.errors import ArgumentError, NotRunError
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
-from lightdata.kernels.columns import cast_column
-from lightdata.kernels.rebatch import owned
 from lightdata.kernels.rows import iter_rows
 from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Drop, Limit, Plan, Scan
@@ -229,19 +228,16 @@ class Consumption(Combining):
         >>> ld.range(2).collect()["id"].to_list()
         [0, 1]
         """
-        return pl.DataFrame(pl.from_arrow(self.to_arrow()))
+        return gathered_frame(list(self._run(self._plan, verb="collect", kept=True)), schema_of(self._plan))
 
     def to_arrow(self) -> pa.Table:
         """Run the query and give an Arrow table; images and tensors stay as they are stored."""
-        batches = [owned(batch) for batch in self._run(self._plan, verb="collect")]
-        if batches:
-            return one_table(batches)
-        return self._empty_table()
+        return gathered_table(list(self._run(self._plan, verb="collect", kept=True)), schema_of(self._plan))
 
     def to_pandas(self) -> Any:
         """Run the query and give a pandas frame, with one array in each cell of an image or tensor column."""
         batches = list(self._run(self._plan, verb="collect", pixels=True))
-        return to_pandas(one_table(batches) if batches else self._empty_table())
+        return to_pandas(gathered_table(batches, schema_of(self._plan)))
 
     def materialize(self) -> Self:
         """Run the query and give a dataset of its rows, held in memory."""
@@ -272,12 +268,12 @@ class Consumption(Combining):
             )
         return self._log.stats()
 
-    def _run(self, plan: Plan, *, verb: str, pixels: bool = False) -> Iterator[pa.RecordBatch]:
+    def _run(self, plan: Plan, *, verb: str, pixels: bool = False, kept: bool = False) -> Iterator[Any]:
         """Run a plan in the name of this dataset; the run begins when the first batch is asked for."""
         log = RunLog()
         self._keep(log)
         try:
-            yield from run(plan, verb=verb, log=log, pixels=pixels)
+            yield from run(plan, verb=verb, log=log, pixels=pixels, kept=kept)
         finally:
             log.end()
 
@@ -290,10 +286,6 @@ class Consumption(Combining):
         derived._asker = self if self._asker is None else self._asker
         return derived
 
-    def _empty_table(self) -> pa.Table:
-        known = schema_of(self._plan)
-        return (known if known is not None else Schema({})).empty_table()
-
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self.iter_rows()
 
@@ -302,20 +294,6 @@ class Consumption(Combining):
         words = "columns known when it runs" if known is None else ", ".join(repr(known).splitlines())
         plan = "\n".join(f"  {line}" for line in explain_plan(self._plan).splitlines())
         return f"Dataset[{words}]\n{plan}"
-
-
-def one_table(batches: list[pa.RecordBatch]) -> pa.Table:
-    """Join the batches of a run: a column that was null until a later batch gave it a type has that type."""
-    schema = batches[-1].schema
-    cast = [
-        pa.RecordBatch.from_arrays(
-            [cast_column(batch.column(field.name), field.type, column=field.name) for field in schema], schema=schema
-        )
-        if not batch.schema.equals(schema)
-        else batch
-        for batch in batches
-    ]
-    return pa.Table.from_batches(cast)
 
 
 def _without_columns(plan: Plan) -> Plan:

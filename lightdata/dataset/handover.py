@@ -9,7 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lightdata.dataset.exchange import Exchange
+from lightdata.dataset.gathered import gathered_table
 from lightdata.errors import ArgumentError
+from lightdata.plan.schema import schema_of
 
 if TYPE_CHECKING:
     from lightdata.dataset.for_tensorflow import Columns
@@ -35,7 +37,7 @@ class Handover(Exchange):
         from lightdata.dataset.arrays import joined_arrays  # noqa: PLC0415 - each door for those who use it
 
         arrays = joined_arrays(self._run(self._plan, verb="collect", pixels=True))
-        return arrays or joined_arrays(_batches(self._empty_table()))
+        return arrays or joined_arrays(_batches(gathered_table([], schema_of(self._plan))))
 
     def to_torch(
         self,

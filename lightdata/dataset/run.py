@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,11 +14,15 @@ from lightdata.execute.executor import Executor, close
 from lightdata.execute.inline import InlineExecutor
 from lightdata.execute.pool import PoolExecutor, worker_count
 from lightdata.execute.processes import prepare
+from lightdata.io.memory import MemorySource, RangeSource
 from lightdata.io.source import Extent
+from lightdata.kernels.rebatch import owned
 from lightdata.optimize.stages import optimize
 from lightdata.physical.builder import TASK_ROWS
+from lightdata.physical.driver_steps import LimitRows
 from lightdata.physical.lower import lower
-from lightdata.physical.stage import Pipeline, SourceScan
+from lightdata.physical.polars_segment import PolarsSegment
+from lightdata.physical.stage import Pipeline, SharedRows, SourceScan, WorkStage
 from lightdata.plan.effect import writes
 from lightdata.plan.estimate import Estimate, estimate
 from lightdata.plan.node import Limit, MapBatches, MapRows, Plan, ReadFiles, Scan, Write
@@ -55,8 +60,8 @@ def executed_by(choose: ExecutorFor) -> Iterator[None]:
         _executor_for.reset(token)
 
 
-def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator[pa.RecordBatch]:
-    """Stream the rows of a plan, in order.
+def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool = False) -> Iterator[Any]:
+    """Stream the rows of a plan as batches, in order.
 
     Parameters
     ----------
@@ -67,6 +72,8 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
         What is told what happens.
     pixels : bool
         Decode image columns where the work is done, for a consumer that asks for pixels.
+    kept : bool
+        Give what a consumer may keep: batches that hold no worker's memory, or the frames that Polars made.
     """
     verify(plan)
     if _needs_workers(plan):
@@ -74,7 +81,7 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
     plan = with_seeds(plan)
     if config().optimize:
         plan, _ = optimize(plan)
-    pipeline = lower(plan, workers=worker_count(), pixels=pixels)
+    pipeline = lower(plan, workers=worker_count(), pixels=pixels, frames=kept)
     batches = _executor_for.get()(plan, log).run(pipeline)
     rows = rows_written if isinstance(plan, Write) else len
 
@@ -83,7 +90,8 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False) -> Iterator
         return batch
 
     try:
-        yield from with_progress(map(counted, batches), verb=verb, total=lambda: rows_coming(pipeline), rows=rows)
+        told = with_progress(map(counted, batches), verb=verb, total=lambda: rows_coming(pipeline), rows=rows)
+        yield from map(owned, told) if kept and holds_more(pipeline) else told
     finally:
         close(batches)
         log.tell()
@@ -93,6 +101,23 @@ def _needs_workers(plan: Plan) -> bool:
     """Whether workers will surely be asked, as far as can be told before anything is planned."""
     is_asked = config().workers != 0 and _executor_for.get() is executor_for
     return is_asked and not wants_few_rows(plan) and any(isinstance(step, ReadFiles) for step in plan.walk())
+
+
+def holds_more(pipeline: Pipeline) -> bool:
+    """Whether batches may hold more than their rows: a worker's memory, a file, an array of the user's.
+
+    Or a table of which few rows are wanted.
+    """
+    if any(isinstance(step, LimitRows) or (isinstance(step, WorkStage) and step.is_heavy) for step in pipeline.steps):
+        return True
+    match pipeline.start:
+        case SourceScan(source=MemorySource(is_borrowed=False) | RangeSource(), pushdowns=pushdowns):
+            return pushdowns.n_rows is not None
+        case SourceScan() | SharedRows():
+            return True
+        case PolarsSegment() as segment:
+            return segment.borrows  # what streams into Polars was copied before
+    return any(map(holds_more, pipeline.inputs))
 
 
 def rows_known(plan: Plan) -> int | None:

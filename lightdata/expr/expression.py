@@ -13,6 +13,7 @@ import polars.selectors as cs
 
 from lightdata.errors import ColumnNotFoundError, ExpressionError, SchemaError
 from lightdata.expr.deferred import Chain, deferred_columns, in_words, is_deferred, parse
+from lightdata.expr.remembered import remembered
 from lightdata.interrupt import interrupts_deferred
 from lightdata.types.image import ImageType
 from lightdata.types.operation import AsImage
@@ -25,7 +26,7 @@ _CHANGES_LENGTH = ("Filter", "Explode", "DropNulls")
 """Nodes that Polars calls row-separable although they change the number of rows."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Expression:
     """One expression with one result; equal if Polars says it means the same."""
 
@@ -50,11 +51,13 @@ class Expression:
         return in_words(self.expr.meta.output_name())
 
     @property
+    @remembered
     def chains(self) -> tuple[Chain, ...]:
         """The chains it reads, each once."""
         return tuple(dict.fromkeys(deferred_columns(self.expr)))
 
     @property
+    @remembered
     def inputs(self) -> frozenset[str]:
         """The base columns it reads: those inside chains, never the deferred names."""
         plain = {name for name in self.expr.meta.root_names() if not is_deferred(name)}
@@ -90,6 +93,7 @@ class Expression:
         return self.expr.meta.is_literal(allow_aliasing=True) and self.expr.meta.is_row_separable()
 
     @property
+    @remembered
     def is_elementwise(self) -> bool:
         """Whether each result depends on its own row alone, so that any batch of rows may be computed apart.
 
@@ -98,7 +102,8 @@ class Expression:
         """
         if self.source is not None:
             return True
-        if any(f'"{node}"' in self.expr.meta.serialize(format="json") for node in _CHANGES_LENGTH):
+        text = self.expr.meta.serialize(format="json")
+        if any(f'"{node}"' in text for node in _CHANGES_LENGTH):
             return False
         try:
             nodes = list(_walk(self.expr))
@@ -218,7 +223,7 @@ def _frame_to_ask(expr: pl.Expr, schema: Schema, step: str) -> pl.LazyFrame:
             raise ColumnNotFoundError.for_step(name, step=step, available=schema.names)
     types = {**schema, **{chain.name: chain.type_in(schema) for chain in chains}}
     alike = {name: ImageType() if isinstance(kind, ImageType) else kind for name, kind in types.items()}
-    return pl.LazyFrame(schema=Schema(alike).to_polars())
+    return Schema(alike).empty_frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,12 +339,11 @@ def result_schema(expressions: Sequence[Expression], schema: Schema, *, step: st
     """
     chains = {chain for expression in expressions for chain in expression.chains}
     deferred = {chain.name: chain.type_in(schema) for chain in chains}
-    frame = pl.DataFrame(schema=Schema({**schema, **deferred}).to_polars()).lazy()
+    frame = schema.widened(deferred).empty_frame()
     exprs = [expression.expr for expression in expressions]
     try:
         with interrupts_deferred():  # Polars asks extension types in Python
             found = (frame.with_columns(exprs) if keep else frame.select(exprs)).collect_schema()
     except pl.exceptions.PolarsError as error:
         raise SchemaError(f"{step}: {in_words(str(error)).splitlines()[0]}") from error
-    types = Schema.from_polars({name: dtype for name, dtype in found.items() if name not in deferred})
-    return Schema(types)
+    return Schema.from_polars({name: dtype for name, dtype in found.items() if name not in deferred})

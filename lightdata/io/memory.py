@@ -43,6 +43,8 @@ class MemorySource:
     """The rows of an Arrow table, in its order; the data are not copied."""
 
     table: pa.Table
+    is_borrowed: bool = False
+    """Whether the memory is that of arrays which somebody may still write to, so that what is kept is copied."""
 
     @property
     def schema(self) -> Schema:

@@ -184,27 +184,44 @@ def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
 
 
 def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Generator[pa.RecordBatch, None, None]:
-    """Run a query in Polars' streaming engine and give its batches in canonical types, in order.
+    """Run a query as :func:`collect_frames` does, and give its batches in canonical types."""
+    with interrupts_deferred():
+        counted = not query.collect_schema()  # a frame forgets its height with its last column
+    frames = collect_frames(query.select(pl.len()) if counted else query, upstreams)
+    try:
+        for frame in frames:
+            yield rows_without_columns(frame.item()) if counted else one_batch(canonical(frame.to_arrow()))
+    finally:
+        frames.close()
+
+
+def collect_frames(
+    query: pl.LazyFrame, upstreams: Sequence[Upstream] = (), *, rows: int | None = None
+) -> Generator[pl.DataFrame, None, None]:
+    """Run a query in Polars' streaming engine and give its rows in order, as frames that are not empty.
 
     Polars may take its share of ``memory_limit_bytes``, then it spills what it can.
+
+    Parameters
+    ----------
+    query, upstreams
+        What to run, and the streams that it reads.
+    rows : int, optional
+        Rows of a frame, about; by default as Polars works them off.
 
     Raises
     ------
     ExpressionError
         In Polars' words; but an error of an upstream is raised as it was.
     """
-    with interrupts_deferred():
-        counted = not query.collect_schema()  # a frame forgets its height with its last column
-        query = query.select(pl.len()) if counted else query
     batches: Any = None
     with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
         try:
-            batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=True))
+            # Not lazily: the query then runs while the thread that waits for it is made.
+            batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=False, chunk_size=rows))
             for frame in interruptible(batches, "lightdata-polars"):
-                if counted:
-                    yield rows_without_columns(frame.item())
-                elif frame.height:
-                    yield one_batch(canonical(frame.to_arrow()))
+                if frame.height:
+                    yield frame
         except pl.exceptions.PolarsError as error:
             if found := next((one.error for one in upstreams if one.error is not None), None):
                 raise found from None

@@ -24,7 +24,9 @@ from lightdata.types.image import ImageType
 from lightdata.types.schema import Schema
 
 
-def lower(plan: Plan, *, workers: int, pixels: bool = False, places: Places | None = None) -> Pipeline:
+def lower(
+    plan: Plan, *, workers: int, pixels: bool = False, frames: bool = False, places: Places | None = None
+) -> Pipeline:
     """Lower a plan.
 
     Parameters
@@ -35,12 +37,15 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False, places: Places | No
         Worker processes there will be; only tells which limits on workers matter.
     pixels : bool
         Decode image columns in the workers, for a consumer that asks for pixels.
+    frames : bool
+        Let rows leave as Polars' own frames, where nothing but Polars makes them and their columns are known. The
+        consumer holds them to the schema of the plan.
     places : dict, optional
         Is told what runs each step.
     """
     schema = schema_of(plan)
     builder = _Lowering(plan, workers, {} if places is None else places, pixels=pixels).lowered(plan, ())
-    if builder.fragment is not None and _starts_in_polars(builder.fragment):
+    if builder.fragment is not None and _starts_in_polars(builder.fragment, frames=frames):
         builder.is_relational = True  # nothing but Polars needs to see these rows
     _commit(builder)
     builder.begin(None)
@@ -49,16 +54,25 @@ def lower(plan: Plan, *, workers: int, pixels: bool = False, places: Places | No
             builder.operators[-1] = replace(last, decodes=True)
         builder.add(ToPixelsOperator(), "decode", Work.PIXELS)
     builder.cut(Conform(stage="result", schema=schema))
-    return builder.pipeline()
+    return _in_frames(builder.pipeline()) if frames else builder.pipeline()
 
 
-def _starts_in_polars(fragment: Plan) -> bool:
+def _starts_in_polars(fragment: Plan, *, frames: bool) -> bool:
     last = next(reversed(list(fragment.walk())))
-    return (
-        not isinstance(fragment, Scan)
-        and isinstance(last, Scan)
-        and isinstance(last.source, MemorySource | LazyFrameSource)
-    )
+    if not isinstance(last, Scan):
+        return False
+    if fragment is last:  # nothing to do for Polars, unless its rows are wanted as it has them
+        return frames and isinstance(last.source, LazyFrameSource)
+    return isinstance(last.source, MemorySource | LazyFrameSource)
+
+
+def _in_frames(pipeline: Pipeline) -> Pipeline:
+    match pipeline:
+        case Pipeline(start=PolarsSegment(borrows=False) as segment, steps=(Conform(schema=Schema() as schema),)) if (
+            schema
+        ):
+            return Pipeline(start=replace(segment, gives_frames=True), steps=())
+    return pipeline
 
 
 @dataclass(slots=True)

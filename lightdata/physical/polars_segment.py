@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -13,7 +14,7 @@ from lightdata.expr.deferred import in_words
 from lightdata.interrupt import interrupts_deferred
 from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.io.memory import MemorySource
-from lightdata.io.polars_stream import Upstream, collect_stream, scan_opened, scan_stream
+from lightdata.io.polars_stream import Upstream, collect_frames, collect_stream, scan_opened, scan_stream
 from lightdata.io.source import Pushdowns, Source
 from lightdata.physical.stage import Pipeline, without_hidden
 from lightdata.plan.node import Plan, Scan
@@ -23,6 +24,9 @@ from lightdata.types.schema import Schema
 
 SCAN_ROWS = 65_536
 """Rows of a batch that is read for Polars alone."""
+
+FRAME_ROWS = 1 << 20
+"""Rows of a frame for a consumer that wants all of them: each is waited for, and a Ctrl-C ends the query after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +43,32 @@ class PolarsSegment:
     """Relational steps down to sources that Polars scans itself and pipelines whose batches stream in."""
 
     plan: Plan
+    gives_frames: bool = False
+    """Whether rows leave as Polars has them, for a consumer that wants them all and so."""
 
     @property
     def inputs(self) -> tuple[Pipeline, ...]:
         """The pipelines that stream in."""
         return tuple(step.pipeline for step in self.plan.walk() if isinstance(step, Incoming))
 
-    def run(self, streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+    @property
+    def borrows(self) -> bool:
+        """Whether rows may lie in memory that somebody may still write to."""
+        scans = [step.source for step in self.plan.walk() if isinstance(step, Scan)]
+        return any(isinstance(source, MemorySource) and source.is_borrowed for source in scans)
+
+    def run(self, streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[Any]:
         """Stream all batches through one Polars query."""
         frames = _Frames(streams)
         try:
             query = frames.of(self.plan)
         except pl.exceptions.PolarsError as error:
             raise ExpressionError(in_words(str(error))) from error
-        if query is not None:
+        if query is None:
+            return
+        if self.gives_frames:
+            yield from collect_frames(query, frames.upstreams, rows=FRAME_ROWS)
+        else:
             yield from collect_stream(query, frames.upstreams)
 
     def __str__(self) -> str:
@@ -99,7 +115,7 @@ def _scan(source: Source, pushdowns: Pushdowns) -> pl.LazyFrame:
     if pushdowns.columns is not None:
         schema = Schema({name: schema[name] for name in pushdowns.columns})
     if isinstance(source, MemorySource):
-        frame = pl.DataFrame(pl.from_arrow(source.table)).lazy().select(schema.names)
+        frame = pl.DataFrame(pl.from_arrow(source.table.select(schema.names))).lazy()
         return frame if pushdowns.n_rows is None else frame.head(pushdowns.n_rows)
 
     def opened(columns: list[str] | None, _: pl.Expr | None, n_rows: int | None) -> Iterator[pa.RecordBatch]:

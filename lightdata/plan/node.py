@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from operator import is_
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -27,7 +27,7 @@ class Plan:
     @property
     def inputs(self) -> tuple[Plan, ...]:
         """The steps this one reads from."""
-        values = (getattr(self, one.name) for one in fields(self))
+        values = (getattr(self, name) for name in self.__dataclass_fields__)
         return tuple(
             step for value in values for step in (value if isinstance(value, tuple) else (value,)) if _is_plan(step)
         )
@@ -35,8 +35,8 @@ class Plan:
     def map_inputs(self, change: Callable[[Plan], Plan]) -> Self:
         """Copy this step with every input changed; return ``self`` if none changed."""
         changed = {}
-        for one in fields(self):
-            before = getattr(self, one.name)
+        for name in self.__dataclass_fields__:
+            before = getattr(self, name)
             match before:
                 case Plan():
                     after: Any = change(before)
@@ -46,7 +46,7 @@ class Plan:
                 case _:
                     continue
             if after is not before:
-                changed[one.name] = after
+                changed[name] = after
         return replace(self, **changed) if changed else self
 
     def walk(self) -> Iterator[Plan]:

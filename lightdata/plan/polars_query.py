@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import polars as pl
@@ -56,7 +57,7 @@ def apply_step(step: Plan, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
             result = _choose_rows(step, frame)
         case _:
             return _reshape(step, frame)
-    return _without_deferred(frames, result)
+    return _without_deferred(result) if _reads_chains(step) else result
 
 
 def _exprs(expressions: Sequence[Expression]) -> list[pl.Expr]:
@@ -68,11 +69,15 @@ def _keys(expressions: Sequence[Expression]) -> list[pl.Expr]:
     return [one.expr if one.source is None else pl.col(one.source) for one in expressions]
 
 
-def _without_deferred(frames: Sequence[pl.LazyFrame], result: pl.LazyFrame) -> pl.LazyFrame:
-    if not any(name.startswith(MARK) for frame in frames for name in frame.collect_schema()):
-        return result
-    hidden = [name for name in result.collect_schema() if name.startswith(MARK)]
-    return result.drop(hidden)
+def _reads_chains(step: Plan) -> bool:
+    """Whether the frames of a step hold deferred columns: only to ask Polars for all names would take longer."""
+    values = (getattr(step, one.name) for one in fields(step))
+    read = (one for value in values for one in (value if isinstance(value, tuple) else (value,)))
+    return any(isinstance(one, Expression) and one.chains for one in read)
+
+
+def _without_deferred(result: pl.LazyFrame) -> pl.LazyFrame:
+    return result.drop([name for name in result.collect_schema() if name.startswith(MARK)])
 
 
 def _choose_rows(step: Plan, frame: pl.LazyFrame) -> pl.LazyFrame:

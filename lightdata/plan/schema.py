@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
-from functools import partial
 
 import polars as pl
 import pyarrow as pa
@@ -12,6 +10,7 @@ import pyarrow as pa
 from lightdata.errors import SchemaError
 from lightdata.expr.deferred import Chain, in_words, is_deferred
 from lightdata.expr.expression import Expression, result_schema
+from lightdata.expr.remembered import remembered
 from lightdata.interrupt import interrupts_deferred
 from lightdata.io.sinks.sink import WRITTEN
 from lightdata.plan.node import (
@@ -39,6 +38,7 @@ from lightdata.types.image_spec import ImageSpec
 from lightdata.types.schema import Schema
 
 
+@remembered
 def schema_of(plan: Plan) -> Schema | None:
     """Give the names and types of a step's columns, or ``None`` where only running it would tell.
 
@@ -46,26 +46,6 @@ def schema_of(plan: Plan) -> Schema | None:
     >>> schema_of(Limit(input=Scan(source=RangeSource(3)), n=2))
     id: int64
     """
-    held = _KNOWN.get(id(plan))
-    if held is not None and held[0]() is plan:
-        return held[1]
-    found = _schema_of(plan)
-    # A plan is a value that never changes, and hashing one costs more than asking Polars.
-    _KNOWN[id(plan)] = (weakref.ref(plan, partial(_forget, id(plan))), found)
-    return found
-
-
-_KNOWN: dict[int, tuple[weakref.ref[Plan], Schema | None]] = {}
-"""What was found for the plans that exist; every step asks for all before it, so that it would be asked many times."""
-
-
-def _forget(number: int, gone: weakref.ref[Plan]) -> None:
-    held = _KNOWN.get(number)
-    if held is not None and held[0] is gone:  # else the number is that of a new plan already
-        del _KNOWN[number]
-
-
-def _schema_of(plan: Plan) -> Schema | None:
     match plan:
         case Scan(source=source, pushdowns=pushdowns):
             schema = source.schema
@@ -152,7 +132,7 @@ def relational_schema(plan: Plan, before: Sequence[Schema]) -> Schema:
         If the step does not fit these columns, in Polars' words.
     """
     frames = [
-        pl.LazyFrame(schema=Schema({**schema, **{chain.name: chain.type_in(schema) for chain in chains}}).to_polars())
+        schema.widened({chain.name: chain.type_in(schema) for chain in chains}).empty_frame()
         for schema, chains in zip(before, chains_of(plan), strict=True)
     ]
     try:

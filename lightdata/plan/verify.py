@@ -9,6 +9,7 @@ import pyarrow as pa
 from lightdata.errors import ColumnNotFoundError, ExpressionError, ModelError, SchemaError
 from lightdata.expr.deferred import MARK
 from lightdata.expr.expression import result_schema
+from lightdata.expr.remembered import remembered
 from lightdata.plan.effect import keeps_rows, writes
 from lightdata.plan.node import (
     DecodeImages,
@@ -44,8 +45,12 @@ def verify(plan: Plan) -> None:
         verify_step(step)
 
 
+@remembered
 def verify_step(plan: Plan) -> None:
-    """Check one step against the schema of its input; names are not checked where the schema is unknown."""
+    """Check one step against the schema of its input; names are not checked where the schema is unknown.
+
+    A step that was found right is not checked again: it never changes, and rules leave most steps as they are.
+    """
     if isinstance(plan, Scan):
         _refuse_mark(plan.source.schema)
         return

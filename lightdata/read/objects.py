@@ -57,7 +57,7 @@ def from_numpy(arrays: NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDAr
     if any(array.ndim == 0 for array in whole.values()) or len({len(array) for array in whole.values()}) > 1:
         raise ArgumentError("from_numpy takes arrays with an axis of rows, of one length")
     table = {name: number_array(array) if array.ndim == 1 else fixed_tensors(array) for name, array in whole.items()}
-    return from_arrow(pa.table(table))
+    return Dataset(Scan(source=MemorySource(canonical(pa.table(table)), is_borrowed=True)))
 
 
 def from_arrow(tables: pa.Table | pa.RecordBatch | Sequence[pa.Table | pa.RecordBatch]) -> Dataset:
@@ -99,7 +99,10 @@ def from_polars(frames: pl.DataFrame | pl.LazyFrame | Sequence[pl.DataFrame | pl
 def from_pandas(frames: Any) -> Dataset:
     """Make a dataset of pandas frames; cells that are arrays become tensors."""
     whole = list(frames) if isinstance(frames, list | tuple) else [frames]
-    return from_arrow([pa.table({str(name): _pandas_column(frame[name]) for name in frame.columns}) for frame in whole])
+    tables = [pa.table({str(name): _pandas_column(frame[name]) for name in frame.columns}) for frame in whole]
+    if not tables:
+        raise ArgumentError("from_pandas needs at least one frame")
+    return Dataset(Scan(source=MemorySource(canonical(pa.concat_tables(tables)), is_borrowed=True)))
 
 
 def _pandas_column(series: Any) -> pa.Array:

@@ -96,10 +96,14 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
 
 def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataType]:
     """Give Polars dtypes as canonical Arrow types."""
+    return {name: _from_polars(dtype) for name, dtype in schema.items()}
+
+
+@lru_cache(maxsize=1024)
+def _from_polars(dtype: pl.DataType) -> pa.DataType:
     import polars as pl  # noqa: PLC0415 - as above
 
-    arrow = pl.DataFrame(schema=dict(schema)).to_arrow().schema
-    return {field.name: canonical_type(field.type) for field in arrow}
+    return canonical_type(pl.DataFrame(schema={"": dtype}).to_arrow().schema.field(0).type)
 
 
 def _is_in_order(tensor: pa.FixedShapeTensorType) -> bool:

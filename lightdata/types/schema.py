@@ -24,10 +24,13 @@ class Schema(Mapping[str, pa.DataType]):
     image: Image
     """
 
-    __slots__ = ("_types",)
+    __slots__ = ("_dtypes", "_frame", "_types")
 
     def __init__(self, types: Mapping[str, pa.DataType]) -> None:
         self._types = {name: canonical_type(dtype) for name, dtype in types.items()}
+        # What Polars makes of them is found once: it is asked for wherever a step is added, moved or run.
+        self._dtypes: dict[str, pl.DataType] | None = None
+        self._frame: pl.LazyFrame | None = None
 
     @classmethod
     def of(cls, batch: pa.RecordBatch | pa.Table | pa.Schema) -> Self:
@@ -42,7 +45,21 @@ class Schema(Mapping[str, pa.DataType]):
 
     def to_polars(self) -> dict[str, pl.DataType]:
         """Give names and types as Polars has them."""
-        return to_polars_schema(self._types)
+        if self._dtypes is None:
+            self._dtypes = to_polars_schema(self._types)
+        return dict(self._dtypes)
+
+    def widened(self, types: Mapping[str, pa.DataType]) -> Schema:
+        """Add columns, or replace those of these names."""
+        return Schema({**self, **types}) if types else self
+
+    def empty_frame(self) -> pl.LazyFrame:
+        """Give a lazy frame of these columns without rows, to ask Polars what it would make of them."""
+        if self._frame is None:
+            import polars as pl  # noqa: PLC0415 - workers mostly need none
+
+            self._frame = pl.LazyFrame(schema=self.to_polars())
+        return self._frame
 
     def to_arrow(self) -> pa.Schema:
         """Give names and types as an Arrow schema."""
@@ -56,6 +73,10 @@ class Schema(Mapping[str, pa.DataType]):
     def names(self) -> list[str]:
         """Column names, in order."""
         return list(self._types)
+
+    def __reduce__(self) -> tuple[type[Schema], tuple[dict[str, pa.DataType]]]:
+        """Travel as names and types alone."""
+        return type(self), (self._types,)
 
     def __getitem__(self, name: str) -> pa.DataType:
         return self._types[name]

@@ -131,3 +131,33 @@ def test_ctrl_c_ends_a_segment(workers):
         process.kill()
     assert (process.returncode, out) == (0, "interrupted\n"), err
     assert time.monotonic() - began < 10
+
+
+COLLECTED = (
+    PRELUDE
+    + """
+rows = pl.DataFrame({"a": np.arange(20_000)})
+query = ld.from_polars(rows.lazy()).join(rows, how="cross").filter((pl.col("a") * pl.col("a_right")).sin() > 2)
+print("running", flush=True)
+try:
+    query.collect()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    sys.stdout.close()
+"""
+)
+
+
+def test_ctrl_c_ends_a_query_that_only_polars_runs():
+    """An interrupt while Polars works on one frame for long is heard at once."""
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", COLLECTED], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "running\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.stdout.readline() == "interrupted\n"
+        assert time.monotonic() - began < 5
+    finally:
+        process.kill()
+        process.communicate()
