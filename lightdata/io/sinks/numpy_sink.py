@@ -55,7 +55,7 @@ class NumpySink:
             return
         if len({array.shape[1:] for array in arrays}) > 1:
             raise self._ragged({array.shape[1:] for array in arrays})
-        whole = np.concatenate(arrays)
+        whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
         rows = self._part_rows(whole)
         for start in range(0, len(whole), rows):
             path = staging / f"{uuid.uuid4().hex}.npy"
