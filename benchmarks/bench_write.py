@@ -150,18 +150,37 @@ def test_pixels_to_numpy(benchmark, pixels, fresh, who):
 
 
 @pytest.mark.parametrize("who", ["lightdata", "plain"])
-def test_pixels_to_images(benchmark, pixels, fresh, who):
-    """200 JPEG files."""
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_pixels_to_images(benchmark, pixels, fresh, kind, who):
+    """200 files."""
     data = ld.from_numpy({"x": pixels[:200]})
 
     def plain():
         folder = fresh()
         folder.mkdir()
         for number, one in enumerate(pixels[:200]):
-            path = folder / f"{number}.jpg"
-            Image.fromarray(one).save(path, "JPEG")
+            path = folder / f"{number}.{kind}"
+            Image.fromarray(one).save(path)
             on_disk(path)
 
-    benchmark.group = "write 200 arrays of 128x128x3 as JPEG"
-    ours = lambda: data.write_images(fresh(), "x", "jpeg")  # noqa: E731
+    benchmark.group = f"write 200 arrays of 128x128x3 as {kind}"
+    ours = lambda: data.write_images(fresh(), "x", kind)  # noqa: E731
+    benchmark.pedantic(ours if who == "lightdata" else plain, rounds=7, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("who", ["lightdata", "plain"])
+def test_photos_to_png(benchmark, photos, fresh, who):
+    """300 photos, read, resized and written."""
+    data = ld.read_images(photos).limit(300).with_columns(ld.col("image").image.to_mode("RGB").image.resize(224, 224))
+
+    def plain():
+        folder = fresh()
+        folder.mkdir()
+        for number, one in enumerate(sorted(photos.iterdir())[:300]):
+            path = folder / f"{number}.png"
+            Image.open(one).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR).save(path)
+            on_disk(path)
+
+    benchmark.group = "resize 300 photos to 224 and write them as PNG"
+    ours = lambda: data.write_images(fresh(), "image")  # noqa: E731
     benchmark.pedantic(ours if who == "lightdata" else plain, rounds=7, warmup_rounds=1)

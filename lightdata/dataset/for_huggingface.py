@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from lightdata.errors import ArgumentError
-from lightdata.kernels.decode import to_pillow
-from lightdata.kernels.encode import CODECS, encode_image
-from lightdata.types.image import RAW, EncodedImage, ImageType, Payload, iter_images
+from lightdata.kernels.encode import CODECS, encode_pixels
+from lightdata.types.image import RAW, EncodedImage, ImageType, Payload, iter_images, raw_pixels
 from lightdata.types.plain_array import number_array, plain_array
 from lightdata.types.tensor import is_tensor, tensor_dtype, tensor_rows
 
@@ -64,7 +63,7 @@ def _file(image: EncodedImage) -> Payload:
     if image.encoding != RAW:
         return image.payload
     codec = CODECS["png"] if image.mode in CODECS["png"].modes else CODECS["tiff"]
-    return encode_image(to_pillow(image), codec)
+    return encode_pixels(raw_pixels(image), image.mode, codec)
 
 
 def _arrays(tensors: pa.Array, feature: Any, shape: tuple[int, ...]) -> pa.Array:

@@ -74,7 +74,8 @@ class Writers(Writing):
             A column whose values name the files, or a template of columns and ``{row}``, such as
             ``"{label}/{row:06d}"``. By default files are numbered.
         options
-            Pillow's for the format, such as ``quality=90``.
+            Pillow's for the format, such as ``quality=90``. PNG without options is made without Pillow, many times
+            faster and about a tenth larger; ``compress_level=6`` gives the files that Pillow would make.
 
         Raises
         ------

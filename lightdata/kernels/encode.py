@@ -6,12 +6,16 @@ import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lightdata.errors import ArgumentError, EncodeError
-from lightdata.kernels.decode import to_pillow
+from lightdata.kernels.decode import to_pixels
+from lightdata.kernels.png import encode_png
 from lightdata.kernels.tally import tally
 from lightdata.types.image import RAW, EncodedImage, Payload
+from lightdata.types.image_spec import MODES, pixel_shape
 
 
 class Codec(NamedTuple):
@@ -61,20 +65,20 @@ def codec_of(file_format: str, options: Mapping[str, Any] | None = None) -> Code
 
 
 def encode_image(image: Image.Image, codec: Codec, options: Mapping[str, Any] | None = None) -> bytes:
-    """Encode one image; nothing of its mode is lost silently, and no metadata is written.
+    """Encode one Pillow image; nothing of its mode is lost silently, and no metadata is written.
+
+    PNG without options is made by :func:`lightdata.kernels.png.encode_png`, all else by Pillow.
 
     Raises
     ------
     EncodeError
         If the format cannot hold the image's mode, or the encoder fails.
     """
+    if _is_ours(codec, options):
+        return encode_pixels(np.asarray(image), image.mode, codec)
     if codec.name == "WEBP" and image.mode in ("L", "LA"):
         image = image.convert("RGB" if image.mode == "L" else "RGBA")  # exact: WebP has no grey
-    if image.mode not in codec.modes:
-        raise EncodeError(
-            f"{codec.name} cannot hold {image.mode} images (it holds {', '.join(codec.modes)}); "
-            'convert them first, e.g. with .image.to_mode("RGB"), or choose PNG or TIFF'
-        )
+    _check_mode(image.mode, codec)
     out = io.BytesIO()
     info, image.info = image.info, {}
     try:
@@ -85,6 +89,53 @@ def encode_image(image: Image.Image, codec: Codec, options: Mapping[str, Any] | 
         image.info = info  # others may look at the same image
     tally("images_encoded")
     return out.getvalue()
+
+
+def encode_pixels(pixels: NDArray[Any], mode: str, codec: Codec, options: Mapping[str, Any] | None = None) -> bytes:
+    """Encode one image that is an array, as :func:`encode_image` does.
+
+    Parameters
+    ----------
+    pixels : [H, W] or [H, W, C]
+        Of the type and channels of ``mode``.
+    mode : str
+        One that the format keeps.
+    codec : Codec
+    options : optional
+        Those of Pillow's encoder.
+
+    Raises
+    ------
+    EncodeError
+        If the format cannot hold the mode, the array is none of that mode, or the encoder fails.
+
+    Examples
+    --------
+    >>> encode_pixels(np.zeros((4, 5, 3), np.uint8), "RGB", CODECS["bmp"])[:2]
+    b'BM'
+    """
+    if not _is_ours(codec, options):
+        return encode_image(Image.fromarray(pixels), codec, options)
+    _check_mode(mode, codec)
+    if pixels.dtype != MODES[mode][0] or pixels.shape != pixel_shape(mode, *pixels.shape[:2]):
+        raise EncodeError(f"{codec.name}: {pixels.dtype} {list(pixels.shape)} is no {mode} image")
+    if not pixels.size:
+        raise EncodeError(f"{codec.name}: an image of {list(pixels.shape[:2])} has no pixels; leave it out")
+    tally("images_encoded")
+    return encode_png(pixels, mode)
+
+
+def _is_ours(codec: Codec, options: Mapping[str, Any] | None) -> bool:
+    """Options mean what they mean to Pillow, which then has to encode."""
+    return codec.name == "PNG" and not options
+
+
+def _check_mode(mode: str, codec: Codec) -> None:
+    if mode not in codec.modes:
+        raise EncodeError(
+            f"{codec.name} cannot hold {mode} images (it holds {', '.join(codec.modes)}); "
+            'convert them first, e.g. with .image.to_mode("RGB"), or choose PNG or TIFF'
+        )
 
 
 def is_encoded_as(image: EncodedImage, codec: Codec) -> bool:
@@ -112,7 +163,7 @@ def image_file(image: EncodedImage, codec: Codec | None) -> tuple[Payload, str]:
     if image.encoding != RAW and (codec is None or is_encoded_as(image, codec)):
         return image.payload, suffix_of(image.encoding)
     wanted = codec or CODECS["png" if image.mode in CODECS["png"].modes else "tiff"]
-    return encode_image(to_pillow(image), wanted), wanted.suffix
+    return encode_pixels(to_pixels(image), image.mode, wanted), wanted.suffix
 
 
 def suffix_of(encoding: str) -> str:

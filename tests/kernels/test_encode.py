@@ -9,7 +9,7 @@ from PIL import Image
 
 from lightdata.errors import ArgumentError, EncodeError
 from lightdata.kernels.decode import to_pixels
-from lightdata.kernels.encode import CODECS, codec_of, encode_image
+from lightdata.kernels.encode import CODECS, codec_of, encode_image, encode_pixels
 from lightdata.kernels.header import read_header
 from lightdata.types.image_spec import MODES, pixel_shape
 
@@ -127,3 +127,37 @@ def test_no_metadata_is_written():
         data = encode_image(copy, codec_of(name))
         assert b"secret" not in data
         assert not Image.open(io.BytesIO(data)).getexif().get(0x010E)
+
+
+@pytest.mark.parametrize(("name", "mode"), [(name, mode) for name, codec in CODECS.items() for mode in codec.modes])
+def test_arrays_are_encoded_like_images(name, mode):
+    """Pixels in an array become the bytes that a Pillow image of them becomes."""
+    image = picture(mode)
+    assert encode_pixels(np.asarray(image), mode, codec_of(name)) == encode_image(image, codec_of(name))
+
+
+def test_options_are_pillows():
+    """An option given for PNG means what it means to Pillow, byte for byte, of images and of arrays."""
+    image = picture("RGB")
+    for options in ({"compress_level": 9}, {"compress_level": 0}, {"optimize": True}, {"optimize": False}):
+        out = io.BytesIO()
+        image.save(out, "PNG", **options)
+        assert encode_image(image, codec_of("png"), options) == out.getvalue()
+        assert encode_pixels(np.asarray(image), "RGB", codec_of("png"), options) == out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "mode", "says"),
+    [
+        (np.zeros((2, 3), np.uint8), "RGB", "is no RGB image"),
+        (np.zeros((2, 3, 4), np.uint8), "RGB", "is no RGB image"),
+        (np.zeros((2, 3), np.int16), "I;16", "is no I;16 image"),
+        (np.zeros((2, 3), ">u2"), "I;16", "is no I;16 image"),
+        (np.zeros((0, 3), np.uint8), "L", "has no pixels"),
+        (np.zeros((2, 3), np.float32), "F", "cannot hold F"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(pixels, mode, says):
+    """An array of another type or shape than its mode's never becomes a broken PNG."""
+    with pytest.raises(EncodeError, match=says):
+        encode_pixels(pixels, mode, codec_of("png"))

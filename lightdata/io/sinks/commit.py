@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from lightdata.errors import ArgumentError, ExecutionError, LightdataError, OutputExistsError, RowError
+from lightdata.io.sinks.durable import drain_drive
 from lightdata.io.sinks.sink import Sink, StagedFile
 from lightdata.io.sinks.target import LocalTarget, Target
 from lightdata.types.file_name import alike
@@ -250,7 +251,8 @@ def _check_free(target: Target, placed: Sequence[Placed], mode: WriteMode) -> No
 
 def _folders(placed: Sequence[Placed]) -> list[str]:
     """Name the folders of files, outer ones first."""
-    return sorted({str(folder) for file in placed for folder in PurePosixPath(file.name).parents if folder.name})
+    inner = {PurePosixPath(file.name.rpartition("/")[0]) for file in placed}
+    return sorted({str(folder) for path in inner for folder in (path, *path.parents) if folder.name})
 
 
 def _move(target: Target, placed: Sequence[Placed], stale: Sequence[str], staging: Path) -> None:
@@ -258,6 +260,7 @@ def _move(target: Target, placed: Sequence[Placed], stale: Sequence[str], stagin
     made = [folder for folder in _folders(placed) if target.kind(folder) is None]
     aside: dict[str, str] = {}
     put: list[str] = []
+    drain_drive(staging)
     try:
         replaced = [file.name for file in placed if target.kind(file.name) is not None]
         for number, name in enumerate([*replaced, *stale]):

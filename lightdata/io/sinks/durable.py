@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from lightdata.errors import OutputExistsError
+
+_WAITING = 4
+"""Threads that wait for the disk: a journal takes the files of all of them in one go."""
 
 
 def sync_to_disk(path: str | os.PathLike[str]) -> None:
@@ -26,6 +31,46 @@ def sync_to_disk(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def drain_drive(folder: str | os.PathLike[str]) -> None:
+    """Wait until what was forced to a folder's disk has left the drive's own cache too.
+
+    Only macOS leaves bytes there after fsync(2), and empties it for all files at once.
+    """
+    if sys.platform == "darwin":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a file system that has no drive
+                fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def syncing() -> Iterator[Callable[[str], None]]:
+    """Force files to disk while others are made: a call begins, and at the end all are there.
+
+    Raises
+    ------
+    OSError
+        The first of those that :func:`sync_to_disk` raised.
+    """
+    begun: list[Future[None]] = []
+    try:
+        yield lambda path: begun.append(_waiting().submit(sync_to_disk, path))
+        for one in begun:
+            one.result()
+    finally:
+        for one in begun:
+            one.cancel()
+        wait(begun)  # whoever removes the files afterwards finds nobody at them
+
+
+@cache
+def _waiting() -> ThreadPoolExecutor:
+    """The threads of this process that wait for the disk; starting them for each task would take longer than that."""
+    return ThreadPoolExecutor(_WAITING, thread_name_prefix="lightdata-sync")
 
 
 @contextmanager

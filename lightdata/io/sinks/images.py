@@ -11,13 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from lightdata.errors import EncodeError, RowError, SchemaError
 from lightdata.io.sinks.sink import StagedFile, left_out
 from lightdata.kernels.columns import pixel_rows
-from lightdata.kernels.decode import to_pillow
-from lightdata.kernels.encode import Codec, codec_of, encode_image
+from lightdata.kernels.decode import to_pixels
+from lightdata.kernels.encode import Codec, codec_of, encode_pixels
 from lightdata.types.file_name import checked_name, filled_template, in_braces, name_columns
 from lightdata.types.image import EncodedImage, ImageType, iter_images
 from lightdata.types.image_spec import mode_of
@@ -106,7 +105,7 @@ class ImageSink:
         if image is None:
             return StagedFile("", None, 0, 0)
         name = None if self.name is None else checked_name(self._rendered(names), codec.suffix)
-        content = encode_image(_pillow_of(image), codec, self.options)
+        content = encode_pixels(*_pixels_of(image), codec, self.options)
         path = staging / f"{uuid.uuid4().hex}.{codec.suffix}"
         path.write_bytes(content)
         return StagedFile(str(path), name, 1, len(content))
@@ -131,13 +130,15 @@ class ImageSink:
         return filled_template(self.name or "", values)
 
 
-def _pillow_of(image: _Pixels) -> Image.Image:
+def _pixels_of(image: _Pixels) -> tuple[NDArray[Any], str]:
+    """Give an image as an array, and its mode."""
     if isinstance(image, EncodedImage):
-        return to_pillow(image)
+        return to_pixels(image), image.mode
     pixels = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image  # noqa: PLR2004 - one channel
-    if mode_of(pixels.shape, pixels.dtype) is None:
+    mode = mode_of(pixels.shape, pixels.dtype)
+    if mode is None:
         raise EncodeError(
             f"a {pixels.dtype} array of shape {pixels.shape} is no image; images are uint8 [H, W] or [H, W, 1|3|4]. "
             "Scale floats to 0..255 and cast them to uint8 first"
         )
-    return Image.fromarray(pixels)
+    return pixels, mode

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from lightdata.errors import ArgumentError
 from lightdata.io.location import Entry, FileSystem, Location, locate, remote_entries
-from lightdata.io.sinks.durable import claim, is_orphan, locked, sync_to_disk
+from lightdata.io.sinks.durable import claim, drain_drive, is_orphan, locked, sync_to_disk
 
 _PREFIX = ".lightdata-"
 _OWNER = "owner"
@@ -148,8 +148,11 @@ class LocalTarget:
     def put(self, path: str, name: str) -> None:
         """Put a staged file into place, whole, replacing what is there."""
         final = self.folder / name
-        final.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, final)
+        try:
+            os.replace(path, final)
+        except FileNotFoundError:  # the first of its folder
+            final.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, final)
 
     def set_aside(self, name: str, aside: str) -> None:
         """Keep a file under a second name on its file system."""
@@ -181,6 +184,7 @@ class LocalTarget:
         for folder in self.folder.absolute().parents:  # some of them may be new
             with suppress(OSError):  # not ours to open
                 sync_to_disk(folder)
+        drain_drive(self.folder)
 
     def _begin(self) -> tuple[Path, int | None]:
         staging = self.folder / f"{_PREFIX}{uuid.uuid4().hex}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from lightdata.errors import ExecutionError, RowError
-from lightdata.io.sinks.durable import sync_to_disk
+from lightdata.io.sinks.durable import syncing
 from lightdata.io.sinks.sink import WRITTEN, Sink, StagedFile
 from lightdata.physical.stage import Context, without_hidden
 from lightdata.types.plain_array import plain_array
@@ -28,10 +28,7 @@ class WriteOperator:
         """Write all batches of one task."""
         incoming = _Incoming(batches)
         try:
-            files = list(self.sink.write(iter(incoming), Path(self.directory)))
-            for file in files:
-                if file.path:
-                    sync_to_disk(file.path)
+            files = list(_forced_to_disk(self.sink.write(iter(incoming), Path(self.directory))))
         except RowError as error:
             raise error.at(stage=f"write {self.sink}") from error.__cause__
         except OSError as error:
@@ -63,6 +60,15 @@ class _Incoming:
         except Exception as error:
             self.error = error
             raise
+
+
+def _forced_to_disk(files: Iterable[StagedFile]) -> Iterator[StagedFile]:
+    """Pass files on; when they end, each is on disk."""
+    with syncing() as begin:
+        for file in files:
+            if file.path:
+                begin(file.path)
+            yield file
 
 
 def describe_files(files: list[StagedFile]) -> pa.RecordBatch:

@@ -13,9 +13,8 @@ import pyarrow as pa
 from lightdata.errors import EncodeError, SchemaError
 from lightdata.io.formats.tfrecord.columns import kind_of
 from lightdata.io.formats.tfrecord.wire import BYTES, FLOAT, Ints
-from lightdata.kernels.decode import to_pillow
-from lightdata.kernels.encode import CODECS, encode_image
-from lightdata.types.image import RAW, ImageType, binary_values, iter_images
+from lightdata.kernels.encode import CODECS, encode_pixels
+from lightdata.types.image import RAW, ImageType, binary_values, iter_images, raw_pixels
 from lightdata.types.schema import describe
 from lightdata.types.tensor import TensorType, tensor_rows
 
@@ -203,7 +202,7 @@ def _image_files(array: pa.Array, name: str) -> Iterator[Any]:
             yield None if image is None else image.payload
             continue
         try:
-            yield encode_image(to_pillow(image), CODECS["png"])
+            yield encode_pixels(raw_pixels(image), image.mode, CODECS["png"])
         except EncodeError as error:
             raise EncodeError(f"column {name!r}: {error.message}", row=row) from error.__cause__
 
