@@ -17,7 +17,7 @@ LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|\s+(\S+)")
 
 def traced(program):
     """Give the microseconds of each module, without those that it imports."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - what the caller asks to be run
         [sys.executable, "-X", "importtime", "-c", program], capture_output=True, text=True, check=True
     )
     return {found[3]: int(found[1]) for found in map(LINE.match, done.stderr.splitlines()) if found}
