@@ -20,7 +20,7 @@ def register() -> None:
     try:
         _register()
     except (ImportError, AttributeError, RuntimeError):
-        threading.Thread(target=_register, name="lightdata-register", daemon=True).start()
+        threading.Thread(target=_register, name="lightdata-register").start()
 
 
 def _register() -> None:
