@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -25,6 +24,10 @@ class Config:
 
     max_image_pixels: int = 178_956_970
     """Pixels above which an image is refused as a decompression bomb; at most Pillow's own limit, the default."""
+
+    exact_pixels: bool = False
+    """Make every pixel as Pillow makes it of the whole file. Otherwise large JPEG files that are resized next are
+    decoded at a part of their size, and resizing may differ from Pillow's by one grey level."""
 
     progress: bool = True
     """Show one progress line for work that lasts longer than a second, on a terminal."""
@@ -89,6 +92,8 @@ def _checked_decoder(settings: Config) -> Config:
         raise ValueError(f"decoder_timeout_s must be a positive number of seconds; got {timeout_s!r}")
     if python is None:
         return settings
+    import shutil  # noqa: PLC0415 - only who names an interpreter needs it, and it imports decompressors
+
     found = shutil.which(os.fspath(python)) if isinstance(python, str | os.PathLike) else None
     if found is None:
         raise ValueError(f"decoder_python must be a Python interpreter, or None; got {python!r}")

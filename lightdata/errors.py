@@ -25,7 +25,6 @@ A mistake in a user's function is raised as the user's own exception, with a not
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -58,6 +57,8 @@ class ColumnNotFoundError(PlanError, KeyError):
         >>> str(ColumnNotFoundError.for_step("lable", step="filter", available=["image", "label"]))
         "column 'lable' not found in filter; did you mean 'label'? Columns: image, label"
         """
+        import difflib  # noqa: PLC0415 - only a mistake needs it
+
         names = list(available)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""

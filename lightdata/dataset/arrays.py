@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lightdata.errors import SchemaError
@@ -81,6 +80,8 @@ def _stacked(column: pa.Array, name: str) -> NDArray[Any]:
 
 
 def _from_lists(column: pa.Array, name: str) -> NDArray[Any]:
+    import pyarrow.compute as pc  # noqa: PLC0415 - most columns hold no lists
+
     values = dense_array(column.flatten(), name)
     lengths = plain_values(pc.list_value_length(column))
     if len(np.unique(lengths)) > 1:

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from lightdata.dataset.batches import cut_batches, prefetched, to_torch
 from lightdata.dataset.combining import Combining
-from lightdata.dataset.explaining import explain
 from lightdata.dataset.gathered import gathered_frame, gathered_table
 from lightdata.dataset.run import rows_known, run
 from lightdata.dataset.verbs import checked_format
@@ -83,6 +82,8 @@ class Consumption(Combining):
         >>> ld.range(9).head(2).explain(optimized=False).splitlines()
         ['limit 2  [2 rows, 16 B]', '  scan range[9]  [9 rows, 72 B]']
         """
+        from lightdata.dataset.explaining import explain  # noqa: PLC0415 - not every query is explained
+
         return explain(self._plan, optimized=optimized, form=format)
 
     def take(self, n: int = 20) -> list[dict[str, Any]]:

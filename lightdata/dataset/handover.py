@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightdata.dataset.arrays import joined_arrays
 from lightdata.dataset.exchange import Exchange
-from lightdata.dataset.for_huggingface import huggingface_dataset
-from lightdata.dataset.for_tensorflow import Columns, Part, tf_dataset
-from lightdata.dataset.for_torch import Delivery, torch_dataset
 from lightdata.dataset.gathered import gathered_table
 from lightdata.errors import ArgumentError
 from lightdata.plan.schema import schema_of
+
+if TYPE_CHECKING:
+    from lightdata.dataset.for_tensorflow import Columns
 
 
 class Handover(Exchange):
@@ -35,6 +34,8 @@ class Handover(Exchange):
         SchemaError
             If a column has no array form, its shapes differ, or it has nulls that no number stands for.
         """
+        from lightdata.dataset.arrays import joined_arrays  # noqa: PLC0415 - each door for those who use it
+
         arrays = joined_arrays(self._run(self._plan, verb="collect", pixels=True))
         return arrays or joined_arrays(_batches(gathered_table([], schema_of(self._plan))))
 
@@ -69,6 +70,8 @@ class Handover(Exchange):
         ArgumentError
             If torch is not installed, or sizes cannot work.
         """
+        from lightdata.dataset.for_torch import Delivery, torch_dataset  # noqa: PLC0415 - each door for those who use it
+
         for name, size in (("batch_size", batch_size), ("local_shuffle_buffer_size", local_shuffle_buffer_size)):
             if size is not None and size < 1:
                 raise ArgumentError(f"to_torch: {name} must be a positive number of rows or None; got {size!r}")
@@ -111,6 +114,8 @@ class Handover(Exchange):
         SchemaError
             If a column is no tensor of one shape.
         """
+        from lightdata.dataset.for_tensorflow import Part, tf_dataset  # noqa: PLC0415 - each door for those who use it
+
         told = [
             (feature_columns, feature_type_spec),
             (label_columns, label_type_spec),
@@ -138,6 +143,8 @@ class Handover(Exchange):
         ArgumentError
             If ``datasets`` is not installed.
         """
+        from lightdata.dataset.for_huggingface import huggingface_dataset  # noqa: PLC0415 - each door for those who use it
+
         return huggingface_dataset(self.to_arrow())
 
 

@@ -13,7 +13,6 @@ import polars.selectors as cs
 
 from lightdata.errors import ArgumentError, ExpressionError
 from lightdata.expr.expression import Expression, bind
-from lightdata.inference.model import describe_model
 from lightdata.plan.function import user_function
 from lightdata.plan.node import (
     BatchFormat,
@@ -284,6 +283,8 @@ class Verbs:
         ModelError
             If the model cannot be used, or an image column has another size than it takes.
         """
+        from lightdata.inference.model import describe_model  # noqa: PLC0415 - only for queries with a model
+
         described = describe_model(
             model,
             outputs=outputs,

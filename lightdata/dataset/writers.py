@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lightdata.dataset.writing import Writing, check_on_error, destination
 from lightdata.errors import ArgumentError
 from lightdata.io.location import FileSystem
-from lightdata.io.sinks.commit import WriteMode, WriteResult, check_file
-from lightdata.io.sinks.image_layout import ImageLayout
-from lightdata.io.sinks.images import ImageSink
-from lightdata.io.sinks.numpy_sink import NumpySink
 from lightdata.io.sinks.part_sizes import PartSizes
-from lightdata.io.sinks.table_formats import ArrowFormat, CsvFormat, JsonFormat, ParquetFormat, TableFormat
-from lightdata.io.sinks.table_sink import TableSink
-from lightdata.io.sinks.webdataset_sink import WebDatasetSink
-from lightdata.kernels.encode import codec_of
 from lightdata.types.file_name import check_template
+
+if TYPE_CHECKING:
+    # Each verb imports the sink that it needs.
+    from lightdata.io.sinks.commit import WriteMode, WriteResult
+    from lightdata.io.sinks.image_layout import ImageLayout
+    from lightdata.io.sinks.table_formats import TableFormat
+    from lightdata.io.sinks.table_sink import TableSink
 
 PathLike = str | os.PathLike[str]
 OnError = Literal["raise", "skip"]
@@ -84,6 +83,9 @@ class Writers(Writing):
         EncodeError
             If the format cannot hold an image.
         """
+        from lightdata.io.sinks.images import ImageSink  # noqa: PLC0415 - only for queries that are written
+        from lightdata.kernels.encode import codec_of  # noqa: PLC0415 - only for queries that are written
+
         codec_of(file_format, options)
         check_template(name)
         sink = ImageSink(
@@ -130,6 +132,9 @@ class Writers(Writing):
         OutputExistsError
             If there is output of this kind that may not be replaced.
         """
+        from lightdata.io.sinks.image_layout import ImageLayout  # noqa: PLC0415 - only for queries that are written
+        from lightdata.io.sinks.table_formats import ParquetFormat  # noqa: PLC0415 - only for queries that are written
+
         if compression not in _PARQUET_CODECS:
             raise ArgumentError(f"compression is one of {', '.join(map(repr, _PARQUET_CODECS))}; got {compression!r}")
         layout = ImageLayout(style=image_layout, image_format=image_format)
@@ -159,6 +164,8 @@ class Writers(Writing):
         SchemaError
             If a column has images, tensors, bytes or nested values.
         """
+        from lightdata.io.sinks.table_formats import CsvFormat  # noqa: PLC0415 - only for queries that are written
+
         sizes = PartSizes(
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
@@ -186,6 +193,8 @@ class Writers(Writing):
         SchemaError
             If a column has images, tensors or bytes.
         """
+        from lightdata.io.sinks.table_formats import JsonFormat  # noqa: PLC0415 - only for queries that are written
+
         sizes = PartSizes(
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
@@ -208,6 +217,8 @@ class Writers(Writing):
 
         Without ``compression`` readers can map them into memory. The other parameters are as for all verbs that write.
         """
+        from lightdata.io.sinks.table_formats import ArrowFormat  # noqa: PLC0415 - only for queries that are written
+
         if compression not in (None, "lz4", "zstd"):
             raise ArgumentError(f"compression of Arrow files is 'lz4', 'zstd' or None; got {compression!r}")
         sizes = PartSizes(
@@ -286,6 +297,9 @@ class Writers(Writing):
         EncodeError
             If rows differ in shape or are null: nothing is ever pickled.
         """
+        from lightdata.io.sinks.commit import WriteResult, check_file  # noqa: PLC0415 - only for queries that are written
+        from lightdata.io.sinks.numpy_sink import NumpySink  # noqa: PLC0415 - only for queries that are written
+
         sizes = PartSizes(
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
@@ -339,6 +353,9 @@ class Writers(Writing):
         EncodeError
             If a key is null, repeats itself in a shard, or is no file name.
         """
+        from lightdata.io.sinks.webdataset_sink import WebDatasetSink  # noqa: PLC0415 - only for queries that are written
+        from lightdata.kernels.encode import codec_of  # noqa: PLC0415 - only for queries that are written
+
         codec_of(image_format)
         sizes = PartSizes(
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
@@ -357,6 +374,8 @@ class Writers(Writing):
 def _table(
     file_format: TableFormat, partition_cols: Sequence[str] | None, sizes: PartSizes, layout: ImageLayout | None = None
 ) -> TableSink:
+    from lightdata.io.sinks.table_sink import TableSink  # noqa: PLC0415 - only for queries that are written
+
     if isinstance(partition_cols, str):
         raise ArgumentError(f"partition_cols is a list of columns; got {partition_cols!r}, write [{partition_cols!r}]")
     names = tuple(partition_cols or ())

@@ -6,18 +6,21 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lightdata.dataset.consumption import Consumption
 from lightdata.errors import ArgumentError, RowError
 from lightdata.io.location import FileSystem
-from lightdata.io.sinks.commit import Staged, WriteMode, WriteResult, check_target, commit, write_errors, write_mode
 from lightdata.io.sinks.sink import Sink, StagedFile
-from lightdata.io.sinks.target import Target, target_at
 from lightdata.plan.node import Write
 from lightdata.plan.schema import schema_of
 from lightdata.plan.verify import verify_step
 from lightdata.types.schema import Schema
+
+if TYPE_CHECKING:
+    # Most queries are not written, so the functions below import what writes.
+    from lightdata.io.sinks.commit import Staged, WriteMode, WriteResult
+    from lightdata.io.sinks.target import Target
 
 Joined = Callable[[Sequence[StagedFile], Path], Sequence[StagedFile]]
 """Makes other files of all those that were staged."""
@@ -38,6 +41,9 @@ def destination(path: str | os.PathLike[str], mode: object, filesystem: FileSyst
     ArgumentError
         If the mode has no meaning, or no filesystem is known for the path.
     """
+    from lightdata.io.sinks.commit import write_mode  # noqa: PLC0415 - only for queries that are written
+    from lightdata.io.sinks.target import target_at  # noqa: PLC0415 - the same
+
     return Destination(target_at(path, filesystem), write_mode(mode))
 
 
@@ -63,6 +69,13 @@ class Writing(Consumption):
     """
 
     def _write(self, to: Destination, sink: Sink, *, multiple_of: int = 1, joined: Joined | None = None) -> WriteResult:
+        from lightdata.io.sinks.commit import (  # noqa: PLC0415 - only for queries that are written
+            WriteResult,
+            check_target,
+            commit,
+            write_errors,
+        )
+
         verify_step(Write(input=self._plan, sink=sink, directory=""))
         if not check_target(to.target, sink, to.mode):
             return WriteResult(to.target.shown, (), 0, 0)
@@ -76,6 +89,8 @@ class Writing(Consumption):
 
     def _stage(self, plan: Write, folder: Path) -> Staged:
         """Run a query, and count the rows of its tasks: those that are not written are told by their number."""
+        from lightdata.io.sinks.commit import Staged  # noqa: PLC0415 - only for queries that are written
+
         files: list[StagedFile] = []
         failures: list[RowError] = []
         rows = 0
@@ -96,6 +111,8 @@ class Writing(Consumption):
 
 @contextmanager
 def _staging(target: Target) -> Iterator[Path]:
+    from lightdata.io.sinks.commit import write_errors  # noqa: PLC0415 - only for queries that are written
+
     with ExitStack() as stack:
         with write_errors(target.shown):
             staging = stack.enter_context(target.staging())

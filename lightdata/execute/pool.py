@@ -17,17 +17,17 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import cloudpickle
 import pyarrow as pa
 
 from lightdata.config import config
 from lightdata.errors import ExecutionError, RowError, WorkerDiedError
 from lightdata.execute.arena import read_stream
+from lightdata.execute.closures import dumps
+from lightdata.execute.cores import cpu_count
 from lightdata.execute.executor import run_steps
 from lightdata.execute.inline import run_here
 from lightdata.execute.message import (
@@ -132,7 +132,7 @@ class _StageRun:
 
     def _begin(self) -> None:
         message = StageMessage(
-            cloudpickle.dumps(self._stage),
+            dumps(self._stage),
             config(),
             os.getcwd(),
             list(sys.path),
@@ -252,15 +252,7 @@ def worker_count() -> int:
     """Give the number of worker processes: as configured, else one for each core this process may use."""
     if config().workers is not None:
         return max(config().workers or 0, 1)
-    return _cores()
-
-
-@cache
-def _cores() -> int:
-    """Count the cores once: to ask takes longer than to plan a small query."""
-    from joblib import cpu_count  # noqa: PLC0415 - it knows containers' limits
-
-    return int(cpu_count())
+    return cpu_count()
 
 
 def is_small(stage: WorkStage, task: ReadTask) -> bool:

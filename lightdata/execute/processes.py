@@ -6,17 +6,20 @@ import atexit
 import multiprocessing.resource_tracker
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import wait
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import recv_handle
 from typing import Any
 
 from lightdata.config import config
 from lightdata.execute.arena import ArenaView
+from lightdata.execute.forkserver import ENVIRONMENT, ForkedProcess, ForkServer
 from lightdata.execute.message import (
     BatchMessage,
     CancelledMessage,
@@ -31,40 +34,17 @@ from lightdata.kernels.tally import Tally
 
 _STOP_S = 1.0
 
-_ENVIRONMENT = {
-    "POLARS_MAX_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
-"""A worker is one of as many as there are cores, so its libraries take one thread each."""
-
 
 class Worker:
     """A worker process, seen from the calling process."""
 
     def __init__(self, arena_bytes: int) -> None:
-        from joblib.externals.loky.backend import (  # noqa: PLC0415 - only for queries that need workers
-            get_context,
-            resource_tracker,
-        )
-
-        # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts
-        # work. Fork is never used: it hangs after Polars has run, and CUDA forbids it.
-        context = get_context("loky")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(
-            target=main, args=(theirs, os.getpid(), arena_bytes), env=_ENVIRONMENT, name="lightdata-worker"
-        )
-        with _interrupts_held():  # starting these lifts the hold, so they go first
-            resource_tracker.ensure_running()
-            multiprocessing.resource_tracker.ensure_running()
-        with _interrupts_held():
-            self.process.start()
-        theirs.close()
+        self.connection, self.process = _started(arena_bytes)
         self.owner = os.getpid()
         self.view: ArenaView | None = None
-        self.is_ready = False
+        self.pid: int | None = None
+        """Its process id, once it has said that it is ready."""
+
         self.tasks: deque[int] = deque()
         """Numbers of the tasks it holds."""
 
@@ -82,7 +62,7 @@ class Worker:
         """
         message = self.connection.recv()
         if isinstance(message, ReadyMessage):
-            self.is_ready = True
+            self.pid = message.pid
             if message.sends_arena:
                 self.view = ArenaView(recv_handle(self.connection))
         if isinstance(message, DoneMessage | FailedMessage | CancelledMessage):
@@ -98,11 +78,7 @@ class Worker:
         """End it now."""
         _everyone.discard(self)
         self.connection.close()
-        if hasattr(signal, "SIGKILL"):  # loky's processes have no kill
-            with suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-        else:
-            self.process.terminate()
+        _kill(self.process)
         self.process.join()
 
     def death(self) -> str:
@@ -112,6 +88,56 @@ class Worker:
         if code is not None and code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
+
+
+def _started(arena_bytes: int) -> tuple[Connection, ForkedProcess | Any]:
+    """Start a process: a copy of the fork server, or a fresh interpreter where processes cannot be copied."""
+    arguments = (os.getpid(), arena_bytes)
+    if sys.platform == "linux":
+        ours, theirs = Pipe()
+        process: Any = prepare().fork(theirs, *arguments)
+    else:
+        ours, theirs, process = _spawned(*arguments)
+    theirs.close()
+    return ours, process
+
+
+def prepare() -> ForkServer:
+    """Start the fork server, unless there is one: it loads what workers need while this process does other things."""
+    global _server  # noqa: PLW0603 - one process has one
+    with _lock:
+        if _server is None or _server.owner != os.getpid() or not _server.is_alive():
+            with _interrupts_held():
+                _server = ForkServer()
+        return _server
+
+
+def _spawned(*arguments: Any) -> tuple[Any, Any, Any]:
+    from joblib.externals.loky.backend import (  # noqa: PLC0415 - only for queries that need workers
+        get_context,
+        resource_tracker,
+    )
+
+    # loky's context starts a fresh interpreter without running the caller's script again, so unguarded scripts work.
+    context = get_context("loky")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=main, args=(theirs, *arguments), env=ENVIRONMENT, name="lightdata-worker")
+    with _interrupts_held():  # starting these lifts the hold, so they go first
+        resource_tracker.ensure_running()
+        multiprocessing.resource_tracker.ensure_running()
+    with _interrupts_held():
+        process.start()
+    return ours, theirs, process
+
+
+def _kill(process: ForkedProcess | Any) -> None:
+    if isinstance(process, ForkedProcess):
+        process.kill()
+    elif hasattr(signal, "SIGKILL"):  # loky's processes have no kill
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    else:
+        process.terminate()
 
 
 @contextmanager
@@ -135,6 +161,7 @@ def _interrupts_held() -> Iterator[None]:
 _everyone: set[Worker] = set()
 """All workers that may be alive, idle or not."""
 
+_server: ForkServer | None = None
 _idle: list[Worker] = []
 _lock = threading.Lock()
 
@@ -209,3 +236,5 @@ def shut_down() -> None:
         worker.process.join(_STOP_S)
         if worker.process.is_alive():
             worker.kill()
+    if _server is not None and _server.owner == os.getpid():
+        _server.close()

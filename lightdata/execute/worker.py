@@ -18,11 +18,11 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-import cloudpickle
 import pyarrow as pa
 
 from lightdata.config import config_from
 from lightdata.execute.arena import Arena, stream_size, write_stream
+from lightdata.execute.closures import dumps
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
@@ -168,7 +168,7 @@ class _Worker:
             if sys.path != message.module_folders:
                 sys.path[:] = message.module_folders
             importlib.invalidate_caches()  # a module may have been written since
-            self.stage = cloudpickle.loads(message.stage)
+            self.stage = pickle.loads(message.stage)  # noqa: S301 - from the calling process
         except BaseException as error:  # noqa: BLE001 - a user's module can raise anything
             self.obstacle = error
 
@@ -184,11 +184,11 @@ def portable(error: BaseException) -> bytes:
     """Pickle an exception with its notes; one that cannot travel becomes a RuntimeError with its words."""
     notes = list(getattr(error, "__notes__", ()))
     try:
-        content = cloudpickle.dumps((error, notes))
+        content = dumps((error, notes))
         pickle.loads(content)  # noqa: S301 - just made
     except Exception:  # noqa: BLE001 - anything can go wrong in a class that is not ours
         words = f"{type(error).__name__}: {_words(error)}"
-        return cloudpickle.dumps((RuntimeError(words), notes))
+        return dumps((RuntimeError(words), notes))
     return content
 
 

@@ -13,12 +13,6 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.request import url2pathname
-
-import fsspec
-from fsspec.implementations.arrow import ArrowFSWrapper
-from fsspec.implementations.local import LocalFileSystem
-from pyarrow import fs as arrow_fs
 
 from lightdata.errors import ArgumentError, LightdataError, ReadError
 from lightdata.kernels.header import holds_jpeg_header
@@ -125,13 +119,32 @@ def locate(path: str, filesystem: FileSystem = None) -> Location:
     ArgumentError
         If no filesystem is known for it.
     """
-    if not isinstance(filesystem, None | LocalFileSystem | arrow_fs.LocalFileSystem):
-        wrapped = ArrowFSWrapper(filesystem) if isinstance(filesystem, arrow_fs.FileSystem) else filesystem
-        return Location(wrapped._strip_protocol(path), wrapped)  # noqa: SLF001 - fsspec has no public name for it
+    if filesystem is not None and (given := _through_fsspec(filesystem)) is not None:
+        return Location(given._strip_protocol(path), given)  # noqa: SLF001 - fsspec has no public name for it
     if path.startswith("file://"):
+        from urllib.request import url2pathname  # noqa: PLC0415 - it imports the whole of HTTP
+
         return Location(url2pathname(path.removeprefix("file://")))
     if "://" not in path:
         return Location(os.path.expanduser(path))
+    return _located_by_fsspec(path)
+
+
+def _through_fsspec(filesystem: FileSystem) -> FileSystem:
+    """Give a filesystem as fsspec has it; ``None`` for the one of this machine."""
+    from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 - most paths are of this machine
+    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415 - the same
+    from pyarrow import fs as arrow_fs  # noqa: PLC0415 - the same
+
+    if isinstance(filesystem, LocalFileSystem | arrow_fs.LocalFileSystem):
+        return None
+    return ArrowFSWrapper(filesystem) if isinstance(filesystem, arrow_fs.FileSystem) else filesystem
+
+
+def _located_by_fsspec(path: str) -> Location:
+    import fsspec  # noqa: PLC0415 - with asyncio and more it takes as long as ten modules, and most paths are no URLs
+    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415 - the same
+
     try:
         remote, inner = fsspec.core.url_to_fs(path)
     except (ImportError, ValueError) as error:

@@ -14,15 +14,17 @@ from lightdata.errors import DecodeError, SchemaError
 from lightdata.kernels.decode import from_pillow, to_pixels
 from lightdata.types.canonical import canonical_array, canonical_type
 from lightdata.types.image import (
+    RAW,
     EncodedImage,
     ImageType,
     as_dynamic,
+    binary_view,
     dynamic_images,
     fixed_images,
     iter_images,
 )
-from lightdata.types.image_spec import mode_of
-from lightdata.types.plain_array import any_array, number_array, plain_array, plain_values
+from lightdata.types.image_spec import MODES, mode_of, pixel_shape
+from lightdata.types.plain_array import any_array, is_repeated, number_array, plain_array, plain_values
 from lightdata.types.tensor import TensorType, fixed_tensors, is_tensor, tensor_rows, tensors
 
 
@@ -217,10 +219,28 @@ def to_numpy(array: pa.Array) -> NDArray[Any]:
         )
         if has_one_shape and not array.null_count:
             return np.array(array.to_numpy_ndarray())
-        return _stacked(pixel_rows(array))
+        stacked = None if is_tensor(array.type) else _equal_pixels(array)
+        return _stacked(pixel_rows(array)) if stacked is None else stacked
     if pa.types.is_nested(array.type) or isinstance(array.type, pa.BaseExtensionType):
         return as_objects(array.to_pylist())
     return np.array(plain_values(array))
+
+
+def are_pixels(array: pa.Array) -> bool:
+    """Whether a column that may hold any images holds decoded ones alone, and no null."""
+    return not array.null_count and is_repeated(array.storage.field("encoding")) == RAW
+
+
+def _equal_pixels(array: pa.Array) -> NDArray[Any] | None:
+    """Copy decoded images of one mode and size in one go; ``None`` if that is not what they are."""
+    if not len(array) or not are_pixels(array):
+        return None
+    payload, _, modes, *sizes = array.storage.flatten()
+    heights, widths = map(plain_values, sizes)
+    mode = is_repeated(modes)
+    if mode is None or (heights != heights[0]).any() or (widths != widths[0]).any():
+        return None
+    return np.array(binary_view(payload, MODES[mode][0], pixel_shape(mode, int(heights[0]), int(widths[0]))))
 
 
 def _stacked(rows: list[NDArray[Any] | None]) -> NDArray[Any]:

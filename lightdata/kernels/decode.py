@@ -1,7 +1,7 @@
 """Encoded bytes to pixels.
 
-Pillow reads every format and is the reference. simplejpeg, where installed, decodes JPEG faster to the same pixels
-and refuses whatever is cut or odd; Pillow then has the last word.
+Pillow reads every format and is the reference; JPEG files go another way where that gives the same pixels (see
+:mod:`lightdata.kernels.jpeg`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,10 @@ from PIL import Image
 
 from lightdata.kernels.foreign import decode_foreign, foreign_format
 from lightdata.kernels.header import decode_errors, open_image, orientation_of, read_header, stored_mode
+from lightdata.kernels.jpeg import decode_jpeg, decode_scaled
+from lightdata.kernels.raster import Raster
 from lightdata.kernels.tally import tally
 from lightdata.types.image import RAW, EncodedImage, Payload, raw_pixels
-
-try:
-    import simplejpeg
-except ImportError:  # an optional extra
-    simplejpeg = None
-
-_JPEG_COLORSPACES = {("Gray", "L"): "GRAY", ("Gray", "RGB"): "RGB", ("YCbCr", "RGB"): "RGB", ("RGB", "RGB"): "RGB"}
-"""What a file holds and what is asked for, where both decoders agree: simplejpeg's word for the latter."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -69,35 +63,6 @@ def loaded(image: Image.Image, mode: str | None = None, *, upright: bool = True)
     return image.transpose(turn) if upright and turn is not None else image
 
 
-def decode_jpeg(data: Payload, mode: str) -> NDArray[np.uint8] | None:
-    """Decode an upright JPEG to ``[H, W]`` for grey as "L", ``[H, W, 3]`` for "RGB"; ``None`` leaves it to Pillow."""
-    if simplejpeg is None or bytes(memoryview(data)[:2]) != b"\xff\xd8":
-        return None
-    try:
-        _, _, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=True)
-        if (colorspace, mode) not in _JPEG_COLORSPACES or has_exif(data):
-            return None
-        pixels = simplejpeg.decode_jpeg(data, _JPEG_COLORSPACES[colorspace, mode], strict=True)
-    except ValueError:
-        return None
-    tally("images_decoded")
-    return np.squeeze(pixels, axis=2) if pixels.shape[2] == 1 else pixels
-
-
-def has_exif(data: Payload) -> bool:
-    """Say whether a JPEG may have EXIF or XMP before its pixels, by walking its markers (ITU T.81, B.1).
-
-    Both tell an orientation. Where markers are not plainly one after the other, Pillow shall look.
-    """
-    view = memoryview(data)
-    at = 2
-    while at + 10 <= len(view) and view[at] == 0xFF and view[at + 1] not in (0xDA, 0xD9):  # noqa: PLR2004 - markers
-        if view[at + 1] in (0xE1, 0xFF):  # APP1, or a fill byte
-            return True
-        at += 2 + int.from_bytes(view[at + 2 : at + 4])
-    return at + 10 <= len(view) and view[at] != 0xFF  # noqa: PLR2004 - no marker where one should be
-
-
 def convert(image: Image.Image, mode: str) -> Image.Image:
     """Convert to a stored mode without clipping.
 
@@ -128,11 +93,31 @@ def to_pixels(image: EncodedImage) -> NDArray[Any]:
     >>> to_pixels(raw_image(np.zeros((2, 3), np.uint8))).shape
     (2, 3)
     """
+    return to_raster(image).array()
+
+
+def to_raster(image: EncodedImage, *, resized_to: tuple[int, int] | None = None) -> Raster:
+    """Decode one row of an image column, upright, in whichever form is the faster.
+
+    Parameters
+    ----------
+    image : EncodedImage
+    resized_to : (int, int), optional
+        The height and width that it will be resized to next: large JPEG files then come out smaller than they are.
+
+    Raises
+    ------
+    DecodeError
+        If the file is broken, cut short or too large.
+    """
     if image.encoding == RAW:
-        return raw_pixels(image)
-    if image.encoding == "jpeg" and (pixels := decode_jpeg(image.payload, image.mode)) is not None:
-        return pixels
-    return np.asarray(decode_file(image.payload, image.mode))
+        return Raster(raw_pixels(image), image.mode)
+    pixels = None
+    if image.encoding == "jpeg" and resized_to is None:
+        pixels = decode_jpeg(image.payload, image.mode)
+    elif image.encoding == "jpeg" and resized_to is not None:
+        pixels = decode_scaled(image.payload, image.mode, *resized_to)
+    return Raster(decode_file(image.payload, image.mode) if pixels is None else pixels, image.mode)
 
 
 def decode_pixels(data: Payload) -> NDArray[Any]:
@@ -165,6 +150,14 @@ def decode_pixels(data: Payload) -> NDArray[Any]:
     """
     kind = foreign_format(data)
     return to_pixels(read_header(data)) if kind is None else decode_foreign(data, kind)[0]
+
+
+def from_raster(image: Raster) -> EncodedImage:
+    """Describe an image as a row of pixels; an array that lies side by side is not copied."""
+    if image.held is None:
+        return from_pillow(image.pillow())
+    pixels: Any = np.ascontiguousarray(image.held)
+    return EncodedImage(memoryview(pixels).cast("B"), RAW, image.mode, image.height, image.width)
 
 
 def from_pillow(image: Image.Image) -> EncodedImage:

@@ -13,7 +13,6 @@ from PIL import Image
 
 from lightdata.config import config
 from lightdata.errors import DecodeError
-from lightdata.kernels.decoder_process import decoder_of
 from lightdata.kernels.tally import tally
 from lightdata.types.image import EncodedImage, Payload, raw_image, raw_pixels
 from lightdata.types.image_spec import mode_of
@@ -56,6 +55,8 @@ def decode_foreign(data: Payload, kind: str, *, every_frame: bool = False) -> ND
             f"{_NAMES[kind]}, which takes tensorflow-io in an interpreter of its own: set config(decoder_python=...) "
             "to one that has tensorflow==2.16.*, tensorflow-io==0.37.1 and numpy<2"
         )
+    from lightdata.kernels.decoder_process import decoder_of  # noqa: PLC0415 - starts processes, for rare formats
+
     pixels = decoder_of(settings.decoder_python).decode(
         data,
         kind,

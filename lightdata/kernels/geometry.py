@@ -1,15 +1,16 @@
-"""Image operations, carried out by Pillow on one image at a time."""
+"""Image operations on one image at a time: by Pillow, or on the array where that gives the same pixels."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageOps
 
 from lightdata.errors import SchemaError
 from lightdata.kernels.decode import convert
-from lightdata.kernels.header import ORIENTATION
+from lightdata.kernels.jpeg import ORIENTATION
+from lightdata.kernels.raster import Raster
+from lightdata.kernels.resize import INTERPOLATIONS, resize
 from lightdata.types.operation import (
     CenterCrop,
     Crop,
@@ -25,15 +26,12 @@ from lightdata.types.operation import (
     ToMode,
 )
 
-INTERPOLATIONS = {name.lower(): filter_ for name, filter_ in Image.Resampling.__members__.items()}
-"""Pillow's filters: nearest, box, bilinear, hamming, bicubic, lanczos."""
 
-
-def apply(operation: ImageOperation, image: Image.Image) -> Image.Image:
+def apply(operation: ImageOperation, image: Raster) -> Raster:
     """Carry out one operation on one image.
 
-    >>> apply(Resize(height=2, width=3), Image.new("RGB", (8, 8))).size
-    (3, 2)
+    >>> apply(Resize(height=2, width=3), Raster(Image.new("RGB", (8, 8)))).width
+    3
     """
     match operation:
         case Resize(height=height, width=width, interpolation=name):
@@ -45,12 +43,18 @@ def apply(operation: ImageOperation, image: Image.Image) -> Image.Image:
         case CenterCrop(height=height, width=width):
             return crop(image, centred(image.height, height), centred(image.width, width), height, width)
         case ToMode(mode=mode):
-            return convert(image, mode)
+            return image if image.mode == mode else Raster(convert(image.pillow(), mode))
+        case FlipLeftRight() if image.held is not None:
+            return Raster(image.held[:, ::-1], image.mode)
+        case FlipUpDown() if image.held is not None:
+            return Raster(image.held[::-1], image.mode)
+        case Letterbox():
+            return _letterboxed(image, operation)
         case _:
-            return _rearrange(operation, image)
+            return Raster(_rearranged(operation, image.pillow()))
 
 
-def _rearrange(operation: ImageOperation, image: Image.Image) -> Image.Image:
+def _rearranged(operation: ImageOperation, image: Image.Image) -> Image.Image:
     match operation:
         case FlipLeftRight():
             return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -60,31 +64,26 @@ def _rearrange(operation: ImageOperation, image: Image.Image) -> Image.Image:
             return image.rotate(angle, INTERPOLATIONS[name], fillcolor=_colour(image.mode, fill))
         case Pad(left=left, top=top, right=right, bottom=bottom, fill=fill):
             return _canvas(image, image.height + top + bottom, image.width + left + right, (left, top), fill)
-        case Letterbox(height=height, width=width, fill=fill, interpolation=name):
-            scale = min(height / image.height, width / image.width)
-            inner = resize(image, max(1, round(image.height * scale)), max(1, round(image.width * scale)), name)
-            corner = ((width - inner.width) // 2, (height - inner.height) // 2)
-            return _canvas(inner, height, width, corner, fill)
         case ExifTranspose():
             return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
         case _:
             raise TypeError(f"no kernel for {type(operation).__name__}; add a case to {__name__}")
 
 
-def resize(image: Image.Image, height: int, width: int, interpolation: str) -> Image.Image:
-    """Scale with one of Pillow's antialiased filters."""
-    if (image.height, image.width) == (height, width):
-        return image
-    if image.mode == "I;16":  # Pillow would only scale it with nearest: go through float, which holds 16 bits exactly
-        wide = Image.fromarray(np.asarray(image).astype(np.float32))
-        scaled = np.asarray(wide.resize((width, height), INTERPOLATIONS[interpolation]))
-        return Image.fromarray(np.rint(scaled).clip(0, 65535).astype(np.uint16))
-    return image.resize((width, height), INTERPOLATIONS[interpolation])
+def _letterboxed(image: Raster, step: Letterbox) -> Raster:
+    scale = min(step.height / image.height, step.width / image.width)
+    height, width = max(1, round(image.height * scale)), max(1, round(image.width * scale))
+    inner = resize(image, height, width, step.interpolation).pillow()
+    corner = ((step.width - inner.width) // 2, (step.height - inner.height) // 2)
+    return Raster(_canvas(inner, step.height, step.width, corner, step.fill))
 
 
-def crop(image: Image.Image, top: int, left: int, height: int, width: int) -> Image.Image:
+def crop(image: Raster, top: int, left: int, height: int, width: int) -> Raster:
     """Cut out a rectangle; what lies outside the image is black."""
-    return image.crop((left, top, left + width, top + height))
+    pixels = image.held
+    if pixels is not None and min(top, left) >= 0 and top + height <= image.height and left + width <= image.width:
+        return Raster(pixels[top : top + height, left : left + width], image.mode)
+    return Raster(image.pillow().crop((left, top, left + width, top + height)))
 
 
 def centred(length: int, wanted: int) -> int:

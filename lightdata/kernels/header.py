@@ -13,15 +13,13 @@ from lightdata.config import config
 from lightdata.errors import DecodeError
 from lightdata.kernels.foreign import decode_foreign, foreign_format, foreign_images, foreign_pillow
 from lightdata.kernels.heif import is_heif, open_heif
+from lightdata.kernels.jpeg import ORIENTATION, read_jpeg_header
 from lightdata.kernels.tally import tally
 from lightdata.types.image import EncodedImage, Payload
 from lightdata.types.image_spec import MODES
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF")
 """Formats that Pillow parses. Others of it are refused: some make it start other programs."""
-
-ORIENTATION = 0x0112
-"""The EXIF tag that says how the camera was held, 1 to 8 (EXIF 2.32, 4.6.4)."""
 
 _STORED_AS = {"1": "L", "La": "LA", "RGBX": "RGB", "RGBa": "RGBA", "PA": "RGBA"}
 
@@ -101,6 +99,9 @@ def read_header(data: Payload) -> EncodedImage:
     DecodeError
         If the header is not that of an image.
     """
+    if (jpeg := read_jpeg_header(data)) is not None:
+        tally("headers_read")
+        return EncodedImage(data, "jpeg", jpeg.mode, *jpeg.size)
     with decode_errors():
         if (kind := foreign_format(data)) is not None:
             return foreign_images(data, kind)[0]

@@ -13,8 +13,7 @@ from lightdata.physical.builder import Builder, Places, Work, rows_for, work_of
 from lightdata.physical.confluence import ConcatStreams, ZipStreams
 from lightdata.physical.driver_steps import Conform
 from lightdata.physical.lower_step import is_rowwise, lower_reads, lower_step
-from lightdata.physical.operators.decode_images import ToPixelsOperator
-from lightdata.physical.operators.evaluate import ComputeChainsOperator
+from lightdata.physical.operators.decode_images import DecodeImagesOperator, ToPixelsOperator
 from lightdata.physical.polars_segment import Incoming, PolarsSegment
 from lightdata.physical.stage import Pipeline, SharedRows, SourceScan
 from lightdata.plan.node import Drop, Filter, Limit, Plan, Rename, Scan, Select, WithColumns
@@ -51,6 +50,8 @@ def lower(
     _commit(builder)
     builder.begin(None)
     if pixels and (schema is None or any(isinstance(kind, ImageType) for kind in schema.values())):
+        if builder.operators and isinstance(last := builder.operators[-1], DecodeImagesOperator):
+            builder.operators[-1] = replace(last, decodes=True)
         builder.add(ToPixelsOperator(), "decode", Work.PIXELS)
     builder.cut(Conform(stage="result", schema=schema))
     return _in_frames(builder.pipeline()) if frames else builder.pipeline()
@@ -175,6 +176,8 @@ def _as_input(builder: Builder, part: Plan, chains: Sequence[Chain], later: Sequ
     builder.begin(None)
     if chains:
         lower_reads(chains, builder)
+        from lightdata.physical.operators.evaluate import ComputeChainsOperator  # noqa: PLC0415 - as lower_step's
+
         builder.add(ComputeChainsOperator(chains=tuple(chains)), "compute", Work.PIXELS)
         builder.cut()
     else:

@@ -1,26 +1,21 @@
-"""Row-wise steps as operators: one case for each step."""
+"""Row-wise steps as operators: one case for each step.
+
+Of operators that not every query of images has, each is imported where it is made: a process that runs one query pays
+for what that query does.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lightdata.expr.deferred import Chain
-from lightdata.inference.device import resolve_device
 from lightdata.physical.builder import TASK_ROWS, Builder, Work, work_of
 from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
-from lightdata.physical.operators.evaluate import EvaluateOperator
-from lightdata.physical.operators.infer import InferOperator
-from lightdata.physical.operators.map_batches import MapBatchesOperator
-from lightdata.physical.operators.map_rows import MapRowsOperator
 from lightdata.physical.operators.project import DropOperator, RenameOperator
 from lightdata.physical.operators.read_files import ReadFilesOperator
-from lightdata.physical.operators.read_uris import ReadUrisOperator
-from lightdata.physical.operators.split_frames import SplitFramesOperator
-from lightdata.physical.operators.write import WriteOperator
-from lightdata.physical.operators.write_uris import WriteUrisOperator
 from lightdata.physical.stage import Operator
 from lightdata.plan.node import (
     DecodeImages,
@@ -42,6 +37,9 @@ from lightdata.plan.schema import decoded_type, expressions_of, schema_of
 from lightdata.plan.words import describe_step, step_name
 from lightdata.types.operation import AsImage, Attribute
 from lightdata.types.uri_operation import ReadUri, WriteUri
+
+if TYPE_CHECKING:
+    from lightdata.physical.operators.split_frames import SplitFramesOperator
 
 MAX_TASK_ROWS = 1024
 """Rows above which tasks are not made larger only so that batches fit them."""
@@ -96,16 +94,23 @@ def _lower_work(step: Plan, builder: Builder) -> None:
     name = step_name(step)
     match step:
         case MapRows(function=function, kind=kind, schema=schema):
+            from lightdata.physical.operators.map_rows import MapRowsOperator  # noqa: PLC0415 - only for queries with such a step
+
             mapper = MapRowsOperator(function=function, kind=kind, schema=schema)
             _lower_limited(mapper, step, builder, step.concurrency, Work.FUNCTION)
             builder.rows_are_listed &= kind == "map"
         case MapBatches():
             _lower_map_batches(step, builder)
         case Infer(column=column, model=model):
+            from lightdata.inference.device import resolve_device  # noqa: PLC0415 - only for queries with such a step
+            from lightdata.physical.operators.infer import InferOperator  # noqa: PLC0415 - only for queries with such a step
+
             on_gpu = resolve_device(model.device) != "cpu"
             inferer = InferOperator(column=column, model=model)
             _lower_limited(inferer, step, builder, 1 if on_gpu else None, Work.PIXELS)
         case Write(sink=sink, directory=directory):
+            from lightdata.physical.operators.write import WriteOperator  # noqa: PLC0415 - only for queries with such a step
+
             if schema_of(step.input) is None and sink.columns() is None:
                 builder.cut(Conform(stage=f"write {sink}"))  # the parts of one table need one schema
             if step.multiple_of > 1:
@@ -138,6 +143,8 @@ def _lower_limited(operator: Operator, step: Plan, builder: Builder, concurrency
 
 
 def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
+    from lightdata.physical.operators.map_batches import MapBatchesOperator  # noqa: PLC0415 - only for queries with such a step
+
     rows = step.batch_rows
     if rows is not None:
         fitting = math.lcm(builder.batch_rows, rows)
@@ -158,11 +165,15 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
 
 
 def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) -> None:
+    from lightdata.physical.operators.evaluate import EvaluateOperator  # noqa: PLC0415 - only for queries with such a step
+
     verb, expressions = _verb(step), expressions_of(step)[0]
     chains = tuple(dict.fromkeys(chain for one in expressions for chain in one.chains))
     lower_reads(chains, builder)
     written = tuple(chain for chain in chains if chain.is_write)
     if written:
+        from lightdata.physical.operators.write_uris import WriteUrisOperator  # noqa: PLC0415 - only for queries with such a step
+
         builder.add(WriteUrisOperator(chains=written), "uri.write", Work.PIXELS)
     operator = EvaluateOperator(verb=verb, expressions=expressions, is_bound=schema_of(step.input) is not None)
     builder.add(operator, verb, Work.PIXELS if chains else Work.LIGHT)
@@ -177,6 +188,8 @@ def lower_reads(chains: Sequence[Chain], builder: Builder) -> None:
     reads = tuple(dict.fromkeys(read for chain in chains for read in chain.reads))
     if not reads:
         return
+    from lightdata.physical.operators.read_uris import ReadUrisOperator  # noqa: PLC0415 - only for queries with such a step
+
     most = min(one.max_connections for read in reads for one in read.operations if isinstance(one, ReadUri))
     workers = min(builder.workers, most)
     operator = ReadUrisOperator(reads=reads, threads=most // workers, rows=TASK_ROWS)
@@ -209,6 +222,8 @@ def _decode(step: DecodeImages, later: Sequence[Plan], *, pixels: bool) -> Decod
 
 
 def _split(step: SplitFrames, later: Sequence[Plan], *, pixels: bool) -> SplitFramesOperator:
+    from lightdata.physical.operators.split_frames import SplitFramesOperator  # noqa: PLC0415 - only for queries with such a step
+
     return SplitFramesOperator(
         column=step.column,
         frame=step.frame,

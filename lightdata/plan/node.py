@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lightdata.expr.expression import Expression
-from lightdata.inference.model import Model
-from lightdata.io.sinks.sink import Sink
 from lightdata.io.source import OnError, Pushdowns, Source
 from lightdata.plan.function import UserFunction
 from lightdata.types.schema import Schema
+
+if TYPE_CHECKING:
+    # Only for fields of steps that not every query has.
+    from lightdata.inference.model import Model
+    from lightdata.io.sinks.sink import Sink
 
 BatchFormat = Literal["numpy", "pandas", "pyarrow", "polars"]
 

@@ -8,11 +8,10 @@ binary as views and Parquet stores it at its own size, where lists of uint8 cost
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -125,18 +124,6 @@ class ImageArray(pa.ExtensionArray):
         return binary_view(self.storage, spec.dtype, spec.shape)
 
 
-class ImageDtype(pl.datatypes.BaseExtension):
-    """How Polars shows and carries an image column."""
-
-    @classmethod
-    def ext_from_params(cls, name: str, storage: Any, metadata: str | None) -> ImageDtype:
-        """Rebuild the dtype from what travelled with the data."""
-        return cls(name, storage, metadata)
-
-    def _string_repr(self) -> str:
-        return str(ImageSpec.from_text(self.ext_metadata() or ""))
-
-
 def binary_view(payload: pa.Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """View equal-sized binary values as one array ``[N, *shape]`` without a copy.
 
@@ -184,8 +171,13 @@ def dynamic_images(images: Sequence[EncodedImage | None]) -> ImageArray:
     """Build a column that may hold images of any mode, size and encoding."""
     fields = list(zip(*(image or (None,) * 5 for image in images), strict=True)) or [()] * 5
     arrays = [plain_array(values, field.type) for values, field in zip(fields, DYNAMIC_STORAGE, strict=True)]
-    mask = plain_array([image is None for image in images], pa.bool_()) if None in images else None
-    storage = pa.StructArray.from_arrays(arrays, fields=list(DYNAMIC_STORAGE), mask=mask)
+    return images_of_fields(arrays, [image is None for image in images] if None in images else None)
+
+
+def images_of_fields(fields: Sequence[pa.Array], nulls: Sequence[bool] | None = None) -> ImageArray:
+    """Build a column that may hold any images of its payloads, encodings, modes, heights and widths."""
+    mask = None if nulls is None else plain_array(nulls, pa.bool_())
+    storage = pa.StructArray.from_arrays(list(fields), fields=list(DYNAMIC_STORAGE), mask=mask)
     return pa.ExtensionArray.from_storage(ImageType(), storage)
 
 
@@ -222,7 +214,7 @@ def iter_images(array: pa.Array) -> list[EncodedImage | None]:
         ]
     payloads, *rest = storage.flatten()
     columns = zip(binary_values(payloads), *(column.to_pylist() for column in rest), strict=True)
-    valid = storage.is_valid().to_pylist()
+    valid = storage.is_valid().to_pylist() if storage.null_count else repeat(True, len(storage))
     return [EncodedImage(*row) if ok else None for ok, row in zip(valid, columns, strict=True)]
 
 

@@ -71,6 +71,10 @@ class Resize(ImageOperation):
     width: int
     interpolation: str = "bilinear"
 
+    def target(self, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002 - as that of ResizeShortest
+        """Give the height and width an image is scaled to, whatever its own."""
+        return self.height, self.width
+
     def known(self, image: Known) -> Known:
         """The size is known."""
         return Known(image.mode, self.height, self.width)

@@ -7,25 +7,24 @@ comes meanwhile.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from lightdata.interrupt import interrupts_deferred
 
-_POLARS: dict[pa.DataType, Any] = {
-    pa.bool_(): pl.Boolean,
-    pa.int32(): pl.Int32,
-    pa.int64(): pl.Int64,
-    pa.uint32(): pl.UInt32,
-    pa.float32(): pl.Float32,
-    pa.float64(): pl.Float64,
-    pa.large_string(): pl.String,
+_CODES = {
+    pa.int32(): "i",
+    pa.int64(): "q",
+    pa.uint32(): "I",
+    pa.float32(): "f",
+    pa.float64(): "d",
 }
+"""How the standard library's arrays, which take nothing that does not fit, name numbers."""
 
 
 def plain_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -35,9 +34,14 @@ def plain_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     [b'ab', None, b'c']
     """
     if pa.types.is_large_binary(kind):
-        return _binary(values)
-    if kind in _POLARS:
-        return pl.Series(values, dtype=_POLARS[kind]).to_arrow()
+        return _binary(values, kind)
+    if pa.types.is_large_string(kind):
+        return _binary([None if value is None else value.encode() for value in values], kind)
+    if pa.types.is_boolean(kind):
+        return _with_nulls(number_array(np.array([bool(value) for value in values], bool)), values)
+    if kind in _CODES:
+        numbers = array(_CODES[kind], [0 if value is None else value for value in values] if None in values else values)
+        return _with_nulls(number_array(np.frombuffer(numbers, kind.to_pandas_dtype())), values)
     return any_array(values, kind)
 
 
@@ -71,25 +75,25 @@ def number_array(values: NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
-def plain_values(array: pa.Array) -> NDArray[Any]:
+def plain_values(column: pa.Array) -> NDArray[Any]:
     """Give a column as an array, as ``to_numpy`` does; numbers without nulls are a view that cannot be written to.
 
     >>> plain_values(pa.array([1, None]))
     array([ 1., nan])
     """
-    kind = array.type
+    kind = column.type
     is_plain = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    if not is_plain or array.null_count:
+    if not is_plain or column.null_count:
         with interrupts_deferred():
-            return array.to_numpy(zero_copy_only=False)
+            return column.to_numpy(zero_copy_only=False)
     dtype = np.dtype(kind.to_pandas_dtype())
-    if not len(array):
+    if not len(column):
         return np.empty(0, dtype)
-    values = array.buffers()[1]
+    values = column.buffers()[1]
     if dtype.kind == "b":
         bits = np.frombuffer(values, np.uint8)
-        return np.unpackbits(bits, count=array.offset + len(array), bitorder="little")[array.offset :].view(bool)
-    return np.frombuffer(values, dtype, count=len(array), offset=array.offset * dtype.itemsize)
+        return np.unpackbits(bits, count=column.offset + len(column), bitorder="little")[column.offset :].view(bool)
+    return np.frombuffer(values, dtype, count=len(column), offset=column.offset * dtype.itemsize)
 
 
 def repeated(text: str, count: int) -> pa.Array:
@@ -98,15 +102,43 @@ def repeated(text: str, count: int) -> pa.Array:
     >>> repeated("a", 2).to_pylist()
     ['a', 'a']
     """
-    return pl.repeat(text, count, dtype=pl.String, eager=True).to_arrow()
+    value = text.encode()
+    offsets = np.arange(count + 1, dtype=np.int64) * len(value)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(value * count)]
+    return pa.Array.from_buffers(pa.large_string(), count, buffers)
 
 
-def _binary(values: Sequence[bytes | memoryview | None]) -> pa.Array:
+def is_repeated(column: pa.Array) -> str | None:
+    """Give the one text that all rows of a column of large strings have; ``None`` where there is none such.
+
+    >>> is_repeated(repeated("a", 2)), is_repeated(pa.array(["a", "b"], pa.large_string()))
+    ('a', None)
+    """
+    count = len(column)
+    if not count or column.null_count:
+        return None
+    first = column[0].as_py()
+    value = first.encode()
+    _, offsets, content = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + count + 1]
+    if not (np.diff(ends) == len(value)).all():
+        return None
+    return first if bytes(memoryview(content or b"")[ends[0] : ends[-1]]) == value * count else None
+
+
+def _with_nulls(column: pa.Array, values: Sequence[Any]) -> pa.Array:
+    if None not in values:
+        return column
+    return pa.Array.from_buffers(column.type, len(values), [_validity(values), column.buffers()[1]])
+
+
+def _validity(values: Sequence[Any]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(np.array([value is not None for value in values]), bitorder="little"))
+
+
+def _binary(values: Sequence[bytes | memoryview | None], kind: pa.DataType) -> pa.Array:
     offsets = np.zeros(len(values) + 1, np.int64)
     np.cumsum([0 if value is None else len(value) for value in values], out=offsets[1:])
     content = b"".join(value for value in values if value is not None)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
-    if None in values:
-        valid = np.array([value is not None for value in values])
-        buffers[0] = pa.py_buffer(np.packbits(valid, bitorder="little"))
-    return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
+    validity = _validity(values) if None in values else None
+    return pa.Array.from_buffers(kind, len(values), [validity, pa.py_buffer(offsets), pa.py_buffer(content)])

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -79,18 +78,6 @@ class TensorArray(pa.ExtensionArray):
     def shapes(self) -> list[tuple[int, ...]]:
         """List the shape of every row; ``()`` where the row is null."""
         return [tuple(shape or ()) for shape in self.storage.flatten()[1].to_pylist()]
-
-
-class TensorDtype(pl.datatypes.BaseExtension):
-    """How Polars shows and carries a column of tensors of any shape."""
-
-    @classmethod
-    def ext_from_params(cls, name: str, storage: Any, metadata: str | None) -> TensorDtype:
-        """Rebuild the dtype from what travelled with the data."""
-        return cls(name, storage, metadata)
-
-    def _string_repr(self) -> str:
-        return f"Tensor[{self.ext_metadata()}]"
 
 
 def fixed_tensor_type(dtype: np.dtype[Any] | str, shape: Sequence[int]) -> pa.DataType:

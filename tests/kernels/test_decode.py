@@ -15,8 +15,9 @@ from PIL import Image, ImageOps
 
 from lightdata.config import config
 from lightdata.errors import DecodeError
-from lightdata.kernels.decode import convert, decode_file, decode_jpeg, from_pillow, has_exif, to_pillow, to_pixels
+from lightdata.kernels.decode import convert, decode_file, from_pillow, to_pillow, to_pixels
 from lightdata.kernels.header import FORMATS, count_frames, decode_errors, exif_tag, read_header, stored_mode
+from lightdata.kernels.jpeg import decode_jpeg, jpeg_orientation, read_jpeg_header
 from lightdata.types.image import binary_values
 
 RNG = np.random.default_rng(7)
@@ -217,12 +218,13 @@ def test_orientation_that_makes_no_sense_is_none(orientation):
 
 
 def test_the_fast_path_is_taken_from_arrow_buffers():
-    """A JPEG that lies in an Arrow buffer is seen to have no EXIF as well as one in bytes."""
-    (payload,) = binary_values(pa.array([FILES["jpeg 4:2:0"]], pa.large_binary()))
-    assert payload[0] == 0xFF
-    assert not has_exif(payload)
-    (turned,) = binary_values(pa.array([oriented("JPEG", 6)], pa.large_binary()))
-    assert has_exif(turned)
+    """A JPEG that lies in an Arrow buffer is read and decoded by simplejpeg as one in bytes is."""
+    pytest.importorskip("simplejpeg")
+    for data in (FILES["jpeg 4:2:0"], oriented("JPEG", 6)):
+        (payload,) = binary_values(pa.array([data], pa.large_binary()))
+        assert payload[0] == 0xFF
+        assert read_jpeg_header(payload) == read_jpeg_header(data) is not None
+        assert np.array_equal(decode_jpeg(payload, "RGB"), to_pixels(read_header(data)))
 
 
 def with_segment(jpeg, marker, body):
@@ -252,13 +254,14 @@ def test_header_and_pixels_agree_on_odd_orientations(data):
     assert np.array_equal(to_pixels(header), upright)
 
 
-def test_plain_jpegs_have_no_exif():
-    """JPEGs without EXIF or XMP are recognised as such, and take the fast path where it is installed."""
+@pytest.mark.parametrize("orientation", range(10))
+def test_simplejpeg_is_told_the_orientation(orientation):
+    """JPEGs with and without EXIF take the fast path, turned as Pillow turns them."""
     pytest.importorskip("simplejpeg")
-    assert not has_exif(FILES["jpeg 4:2:0"])
-    assert has_exif(oriented("JPEG", 1))
-    assert decode_jpeg(FILES["jpeg 4:2:0"], "RGB") is not None
-    assert decode_jpeg(oriented("JPEG", 6), "RGB") is None
+    data = oriented("JPEG", orientation)
+    assert jpeg_orientation(FILES["jpeg 4:2:0"]) == 1
+    assert jpeg_orientation(data) == (orientation if 1 <= orientation <= 8 else 1)
+    assert np.array_equal(decode_jpeg(data, "RGB"), np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))))
     assert decode_jpeg(FILES["png RGB"], "RGB") is None
 
 

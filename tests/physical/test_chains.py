@@ -13,7 +13,7 @@ import lightdata as ld
 from lightdata.expr.deferred import deferred_columns
 from lightdata.kernels import geometry
 from lightdata.kernels.columns import pixel_rows
-from lightdata.kernels.decode import decode_file
+from lightdata.kernels.decode import to_raster
 from lightdata.physical.operators.chains import compute_chains
 
 IMAGE = pl.col("image").image
@@ -79,7 +79,7 @@ SHARING = chains(
 def test_each_image_is_decoded_once():
     """However many chains start from an image, its file is decoded once."""
     batch = files(*(file_of(photo(seed)) for seed in range(5)), None)
-    assert calls(decode_file, lambda: compute_chains(batch, SHARING))[0] == 5
+    assert calls(to_raster, lambda: compute_chains(batch, SHARING))[0] == 5
 
 
 def test_shared_beginnings_are_computed_once():
@@ -97,7 +97,7 @@ def test_attributes_decode_nothing():
     """Questions that the header answers decode no file, also after a resize."""
     batch = files(file_of(photo(1)))
     asked = chains(IMAGE.width(), IMAGE.resize_shortest(3).image.height(), IMAGE.to_mode("L").image.mode())
-    assert calls(decode_file, lambda: compute_chains(batch, asked))[0] == 0
+    assert calls(to_raster, lambda: compute_chains(batch, asked))[0] == 0
 
 
 def test_encoding_does_not_change_what_others_see():

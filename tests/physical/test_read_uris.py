@@ -47,6 +47,7 @@ def read(**settings):
     return URL.read(allow_private=True, **settings)
 
 
+@pytest.mark.usefixtures("exact_pixels")
 def test_urls_become_images(web, workers):
     """A column of URLs is read, decoded and resized in one expression, in order, each file once."""
     ds = urls(web, 150).with_columns(image=read().image.decode().image.resize(4, 5))

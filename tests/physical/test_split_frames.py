@@ -123,6 +123,7 @@ def test_the_frame_stands_after_the_image(folder):
     assert describe_step(held) == "split image into frames -> frame, as the camera was held, null on error"
 
 
+@pytest.mark.usefixtures("exact_pixels")
 def test_mode_and_size_hold_for_every_frame(tmp_path):
     """Mode and size give the type and the pixels that the image operations of these names give."""
     frames = [Image.effect_noise((16, 12), 80).convert("RGB") for _ in range(3)]

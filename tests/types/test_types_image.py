@@ -376,20 +376,22 @@ def test_registration_is_reversible_and_repeatable():
 import warnings; warnings.simplefilter("ignore")
 import numpy as np, polars as pl, pyarrow as pa
 import lightdata
-from lightdata.types import registry
+from lightdata.expr import registry as with_polars
+from lightdata.types import registry as with_pyarrow
 from lightdata.types.image import fixed_images
+def register(): with_polars.register(); with_pyarrow.register()
 array = fixed_images(np.zeros((2, 3, 4), np.uint8), "L")
 def read():
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer: writer.write(batch)
     return pa.ipc.open_stream(sink.getvalue()).read_all().schema.field("i").type
 batch = pa.record_batch({"i": array})
-registry.register(); registry.register()
+register(); register()
 assert str(read()) == "Image[L, 3x4]"
-registry.unregister()
+with_polars.unregister(); with_pyarrow.unregister()
 assert read() == pa.large_binary(), read()
 assert pl.get_extension_type("lightdata.image") is None
-registry.register()
+register()
 assert str(read()) == "Image[L, 3x4]"
 assert "Image[L, 3x4]" in str(pl.from_arrow(batch))
 """

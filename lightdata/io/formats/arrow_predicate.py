@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from pyarrow import compute as pc
 
 from lightdata.types.schema import Schema
 
@@ -69,6 +68,8 @@ def _translated(node: Any, schema: Schema) -> Any | None:
 def _tested(name: str, function: Any, arguments: list[Any], schema: Schema) -> Any | None:
     if name not in schema:
         return None
+    from pyarrow import compute as pc  # noqa: PLC0415 - only a predicate that reaches Parquet needs it
+
     match function, arguments:
         case "IsNull", []:
             return pc.field(name).is_null()
@@ -91,6 +92,8 @@ def _comparison(name: str, op: str, node: Any, schema: Schema) -> Any | None:
         return None
     if pa.types.is_floating(schema[name]) and op in ("Gt", "GtEq"):
         return None  # NaN is above all numbers for Polars, and in no statistics
+    from pyarrow import compute as pc  # noqa: PLC0415 - only a predicate that reaches Parquet needs it
+
     return _COMPARED[op](pc.field(name), value)
 
 

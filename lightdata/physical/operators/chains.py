@@ -15,7 +15,7 @@ from lightdata.errors import DecodeError, RowError
 from lightdata.expr.deferred import Chain, is_deferred
 from lightdata.kernels import tensor
 from lightdata.kernels.columns import column_of
-from lightdata.kernels.decode import from_pillow
+from lightdata.kernels.decode import from_raster
 from lightdata.kernels.encode import codec_of, encode_image
 from lightdata.kernels.header import count_frames, exif_tag
 from lightdata.physical.operators.picture import Picture, Place, headers_of, naming
@@ -73,7 +73,7 @@ class PixelWork:
             if isinstance(picture, DecodeError):
                 raise picture
             if picture is not None and self.decodes:
-                picture.pillow(self.decodes)
+                picture.raster(self.decodes)
         except DecodeError as error:
             if not self.decodes:
                 raise
@@ -84,14 +84,14 @@ class PixelWork:
     def _made_of(self, picture: Picture) -> Any:
         match self.rest:
             case () if not self.kind.spec.is_fixed:
-                return from_pillow(picture.pillow(self.images))
+                return from_raster(picture.raster(self.images))
             case () | (ToTensor(), *_):
                 return picture.pixels(self.images)
             case (Attribute() as attribute,):
                 return _answer(picture, self.images, attribute)
             case (Encode() as encode,):
                 codec = codec_of(encode.format, encode.options)
-                return encode_image(picture.pillow(self.images), codec, encode.options)
+                return encode_image(picture.raster(self.images).pillow(), codec, encode.options)
         raise TypeError(f"no kernel for {self.rest}; add a case to {__name__}")
 
     def as_column(self, values: list[Any], batch: pa.RecordBatch) -> pa.Array:
@@ -152,6 +152,7 @@ def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[Row
     images = {one.column: headers_of(batch.column(one.column)) for one in work}
     looks = Counter(one.column for one in work for _ in range(one.needs_pixels + bool(one.decodes)))
     values: list[list[Any]] = [[] for _ in work]
+    stages = [str(one.chain) for one in work]
     for number in range(batch.num_rows if work else 0):
         row = {
             column: Picture(image, is_shared=looks[column] > 1) if isinstance(image, EncodedImage) else image
@@ -159,8 +160,8 @@ def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[Row
             for image in (all_rows[number],)
         }
         failed: dict[str, RowError] = {}
-        for one, made in zip(work, values, strict=True):
-            place = Place(batch, number, str(one.chain), one.url)
+        for one, made, stage in zip(work, values, stages, strict=True):
+            place = Place(batch, number, stage, one.url)
             with naming(place):
                 made.append(one.value(row[one.column], place, failed))
         failures += failed.values()
@@ -174,7 +175,7 @@ def _answer(picture: Picture, operations: tuple[ImageOperation, ...], attribute:
     for operation in operations:
         known = operation.known(known) if not isinstance(operation, AsImage | Decode) else _decoded(known, operation)
     if None in known or any(isinstance(step, Decode) and not step.exif_transpose for step in operations):
-        image = picture.pillow(operations)
+        image = picture.raster(operations)
         known = Known(image.mode, image.height, image.width)
     match attribute.name:
         case "width":

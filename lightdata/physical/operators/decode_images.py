@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
-from lightdata.config import config
-from lightdata.errors import DecodeError
-from lightdata.kernels.columns import pixels_to_column
-from lightdata.kernels.decode import convert, decode_file, from_pillow, to_pillow, to_pixels
-from lightdata.kernels.geometry import resize
-from lightdata.kernels.header import read_header
-from lightdata.physical.stage import Context, in_row_order, uri_of, with_column
-from lightdata.types.image import (
-    RAW,
-    EncodedImage,
-    ImageType,
-    Payload,
-    as_dynamic,
-    binary_values,
-    dynamic_images,
-    iter_images,
-    raw_image,
-    raw_pixels,
+from lightdata.errors import DecodeError, RowError
+from lightdata.kernels.columns import are_pixels, pixels_to_column
+from lightdata.kernels.decode import convert, decode_file, from_pillow, from_raster, to_pillow, to_raster
+from lightdata.kernels.decode_column import (
+    OnFailure,
+    Opened,
+    cut_by_bytes,
+    decode_into,
+    decoded_column,
+    opened,
+    reopened,
 )
-from lightdata.types.plain_array import plain_array
+from lightdata.kernels.header import read_header
+from lightdata.kernels.raster import Raster
+from lightdata.kernels.resize import resize
+from lightdata.physical.stage import Context, in_row_order, uri_of, with_column
+from lightdata.types.image import RAW, ImageType, Payload, binary_values, dynamic_images, iter_images, raw_pixels
+from lightdata.types.plain_array import number_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,51 +46,78 @@ class DecodeImagesOperator:
     keep_pixels: bool
     """Whether somebody later looks at pixels, so that those decoded for a check are kept."""
 
+    decodes: bool = False
+    """Whether the next thing that is wanted is pixels: then each file is looked at once."""
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Decode the column of each batch."""
         for batch in batches:
-            for decoded in in_row_order(batch, lambda rows: self._decoded_batch(rows, context)):
-                yield from split_by_bytes(decoded, self.column)
+            for part in in_row_order(batch, lambda rows: self._opened_batch(rows, context)):
+                yield from part
 
-    def _decoded_batch(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
-        payloads = enumerate(binary_values(batch.column(self.column)))
-        images = [self._image(payload, batch, number, context) for number, payload in payloads]
-        out = with_column(batch, self.column, self._array([image for image, _ in images]))
-        if self.on_error != "skip":
-            return out
-        return out.filter(plain_array([ok for _, ok in images], pa.bool_()))
+    def _opened_batch(self, batch: pa.RecordBatch, context: Context) -> list[pa.RecordBatch]:
+        failures: list[RowError] = []
+        failed = partial(self._failed, batch, failures)
+        images = list(self._images(batch, failed))
+        parts = []
+        for rows in cut_by_bytes([one and one.image for one in images]):
+            column = self._array(images[rows], partial(self._failed_after, rows.start, failed))
+            parts.append(with_column(batch.slice(rows.start, len(column)), self.column, column))
+        lost = {failure.row for failure in failures}
+        context.failures += sorted(failures, key=lambda failure: failure.row or 0)
+        if self.on_error != "skip" or not lost:
+            return parts
+        kept = number_array(np.array([row not in lost for row in range(batch.num_rows)]))
+        starts = np.cumsum([0, *(part.num_rows for part in parts)])
+        return [part.filter(kept.slice(start, part.num_rows)) for start, part in zip(starts, parts, strict=False)]
 
-    def _image(
-        self, payload: Payload | None, batch: pa.RecordBatch, number: int, context: Context
-    ) -> tuple[EncodedImage | None, bool]:
-        if payload is None:
-            return None, True
+    def _failed(self, batch: pa.RecordBatch, failures: list[RowError], number: int, error: DecodeError) -> None:
+        located = error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
+        if self.on_error == "raise":
+            raise located from error.__cause__
+        failures.append(located)
+
+    def _failed_after(self, start: int, failed: OnFailure, number: int, error: DecodeError) -> None:
+        failed(start + number, error)
+
+    def _images(self, batch: pa.RecordBatch, failed: OnFailure) -> Iterator[Opened | None]:
+        for number, payload in enumerate(binary_values(batch.column(self.column))):
+            try:
+                yield None if payload is None else self._image(payload)
+            except DecodeError as error:
+                failed(number, error)
+                yield None
+
+    def _image(self, payload: Payload) -> Opened:
+        if self.exif_transpose:
+            found = opened(payload, self.mode)
+            if self.size is not None:
+                return Opened(from_raster(resize(to_raster(found.image, resized_to=self.size), *self.size, "bilinear")))
+            if found.image.encoding == RAW and self.mode is not None:  # of a foreign format
+                return Opened(from_pillow(convert(to_pillow(read_header(payload)), self.mode)))
+            return found
+        image = Raster(decode_file(payload, self.mode, upright=False))
+        return Opened(from_raster(image if self.size is None else resize(image, *self.size, "bilinear")))
+
+    def _array(self, images: list[Opened | None], failed: OnFailure) -> pa.Array:
+        if self.output_type.spec.is_fixed:
+            return pixels_to_column(
+                [None if one is None else raw_pixels(one.image) for one in images], self.output_type
+            )
+        if self.decodes or (self.on_error != "raise" and self.keep_pixels):
+            return decoded_column(images, failed)
+        checked = images if self.on_error == "raise" else [self._checked(*row, failed) for row in enumerate(images)]
+        return dynamic_images([one and one.image for one in checked])
+
+    def _checked(self, number: int, one: Opened | None, failed: OnFailure) -> Opened | None:
+        """Decode an image only to know whether it can be."""
         try:
-            return self._decoded(payload), True
+            if one is not None:
+                decode_into(one, np.empty(one.image.decoded_bytes, np.uint8))
         except DecodeError as error:
-            located = error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
-            if self.on_error == "raise":
-                raise located from error.__cause__
-            context.failures.append(located)
-            return None, False
-
-    def _decoded(self, payload: Payload) -> EncodedImage:
-        if self.size is None and self.exif_transpose:
-            header = read_header(payload)
-            if header.encoding == RAW:  # of a foreign format
-                return header if self.mode is None else from_pillow(convert(to_pillow(header), self.mode))
-            header = header if self.mode is None else header._replace(mode=self.mode)
-            if self.on_error == "raise":
-                return header
-            pixels = to_pixels(header)
-            return raw_image(pixels, header.mode) if self.keep_pixels else header
-        image = decode_file(payload, self.mode, upright=self.exif_transpose)
-        return from_pillow(image if self.size is None else resize(image, *self.size, "bilinear"))
-
-    def _array(self, images: list[EncodedImage | None]) -> pa.Array:
-        if not self.output_type.spec.is_fixed:
-            return dynamic_images(images)
-        return pixels_to_column([None if image is None else raw_pixels(image) for image in images], self.output_type)
+            failed(number, error)
+            return None
+        return one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,29 +132,13 @@ class ToPixelsOperator:
     def _decoded_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         out = batch
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if isinstance(column.type, ImageType) and not column.type.spec.is_fixed:
+            if isinstance(column.type, ImageType) and not column.type.spec.is_fixed and not are_pixels(column):
                 out = with_column(out, name, self._pixels(batch, name))
         return out
 
     def _pixels(self, batch: pa.RecordBatch, name: str) -> pa.Array:
-        images: list[EncodedImage | None] = []
-        for number, image in enumerate(iter_images(as_dynamic(batch.column(name)))):
-            try:
-                images.append(None if image is None else raw_image(to_pixels(image), image.mode))
-            except DecodeError as error:
-                raise error.at(uri=uri_of(batch, number), row=number, stage=f"decode({name})") from error.__cause__
-        return dynamic_images(images)
+        def failed(number: int, error: DecodeError) -> None:
+            raise error.at(uri=uri_of(batch, number), row=number, stage=f"decode({name})") from error.__cause__
 
-
-def split_by_bytes(batch: pa.RecordBatch, column: str) -> Iterator[pa.RecordBatch]:
-    """Cut a batch so that the pixels of each part take at most ``batch_bytes``, or one image."""
-    limit = config().batch_bytes
-    start, size = 0, 0
-    for number, image in enumerate(iter_images(batch.column(column))):
-        nbytes = image.decoded_bytes if image is not None else 0
-        if size + nbytes > limit and number > start:
-            yield batch.slice(start, number - start)
-            start, size = number, 0
-        size += nbytes
-    if start < batch.num_rows or not batch.num_rows:
-        yield batch.slice(start)
+        images = [None if image is None else reopened(image) for image in iter_images(batch.column(name))]
+        return decoded_column(images, failed)

@@ -6,19 +6,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from lightdata.errors import DecodeError, RowError, SchemaError
 from lightdata.io.uris.redaction import safe_url
 from lightdata.kernels import geometry
-from lightdata.kernels.decode import convert, decode_file, to_pillow, to_pixels
+from lightdata.kernels.decode import decode_file, to_raster
 from lightdata.kernels.header import read_header
+from lightdata.kernels.raster import Raster
 from lightdata.physical.stage import uri_of
 from lightdata.types.image import RAW, EncodedImage, ImageType, binary_values, iter_images, raw_image
-from lightdata.types.operation import AsImage, Decode, ExifTranspose, ImageOperation, Operation
+from lightdata.types.operation import (
+    AsImage,
+    Decode,
+    ExifTranspose,
+    ImageOperation,
+    Operation,
+    Resize,
+    ResizeShortest,
+    ToMode,
+)
 from lightdata.types.tensor import is_tensor, tensor_rows
 
 Pixels = NDArray[Any]
@@ -30,9 +38,9 @@ class Picture:
     def __init__(self, image: EncodedImage, *, is_shared: bool = False) -> None:
         self.header = image
         self._is_shared = is_shared
-        self._made: dict[tuple[Operation, ...], Image.Image] = {}
+        self._made: dict[tuple[Operation, ...], Raster] = {}
 
-    def pillow(self, operations: tuple[Operation, ...]) -> Image.Image:
+    def raster(self, operations: tuple[Operation, ...]) -> Raster:
         """Give the image after some operations; shared beginnings are computed once."""
         made = self._made.get(operations)
         if made is None:
@@ -41,29 +49,38 @@ class Picture:
                 self._made[operations] = made
         return made
 
-    def _make(self, operations: tuple[Operation, ...]) -> Image.Image:
+    def _make(self, operations: tuple[Operation, ...]) -> Raster:
         match operations:
             case ():
-                return to_pillow(self.header)
+                return to_raster(self.header)
             case (Decode(mode=mode, exif_transpose=upright),) if self.header.encoding != RAW and not (
                 mode is None and upright
             ):
-                return decode_file(self.header.payload, mode or self.header.mode, upright=upright)
+                return Raster(decode_file(self.header.payload, mode or self.header.mode, upright=upright))
             case (*before, Decode(mode=mode)):
-                image = self.pillow(tuple(before))
-                return image if mode is None else convert(image, mode)
+                image = self.raster(tuple(before))
+                return image if mode is None else geometry.apply(ToMode(mode=mode), image)
             case (*before, AsImage()):
-                return self.pillow(tuple(before))
+                return self.raster(tuple(before))
             case (*before, ExifTranspose()) if not _is_as_held(before):
-                return self.pillow(tuple(before))
+                return self.raster(tuple(before))
+            case (*before, Resize() | ResizeShortest() as operation) if (
+                not self._is_shared and operation.interpolation != "nearest" and self._is_whole(before)
+            ):
+                target = operation.target(self.header.height, self.header.width)
+                return geometry.apply(operation, to_raster(self.header, resized_to=target))
             case (*before, ImageOperation() as operation):
-                return geometry.apply(operation, self.pillow(tuple(before)))
+                return geometry.apply(operation, self.raster(tuple(before)))
         raise TypeError(f"no kernel for {operations[-1]}; add a case to {__name__}")
 
     def pixels(self, operations: tuple[Operation, ...]) -> Pixels:
         """Give the pixels after some operations: ``[H, W]`` or ``[H, W, C]``."""
-        plain = all(isinstance(step, AsImage) or step in (Decode(), Decode(on_error="null")) for step in operations)
-        return to_pixels(self.header) if plain and not self._is_shared else np.asarray(self.pillow(operations))
+        return self.raster(operations).array()
+
+    def _is_whole(self, operations: Sequence[Operation]) -> bool:
+        """Whether operations leave the image as its file has it."""
+        idle = (Decode(), Decode(on_error="null"), ToMode(mode=self.header.mode))
+        return all(isinstance(step, AsImage) or step in idle for step in operations)
 
 
 def _is_as_held(operations: Sequence[Operation]) -> bool:

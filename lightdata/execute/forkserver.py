@@ -1,0 +1,235 @@
+"""Workers as copies of one process that has loaded what they need, where processes can be copied safely.
+
+How the fork server behaves. Code that disagrees with this is wrong.
+  Server   One for each calling process, started by its first worker: a fresh interpreter, not a copy of the caller,
+           which may have threads, locks and a GPU. It loads what workers need, runs no thread, and then only forks.
+  Fork     A worker costs milliseconds, and shares the memory of what is loaded. It is not asked for an answer; its
+           first word comes by its own pipe.
+  Parent   The server is its workers' parent: it tells whether one lives and how one died, and ends it when asked to.
+  Signals  Ctrl-C is for the calling process alone.
+  End      The server ends when its pipe closes, so when the calling process does, however it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
+from typing import Any, NamedTuple, NoReturn
+
+ENVIRONMENT = {
+    "POLARS_MAX_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""A worker is one of as many as there are cores, so its libraries take one thread each."""
+
+_NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""What keeps pyarrow from starting a thread as it is loaded."""
+
+_LOADED = (
+    "lightdata.execute.worker",
+    "lightdata.physical.operators.read_files",
+    "lightdata.physical.operators.decode_images",
+    "lightdata.physical.operators.evaluate",
+    "lightdata.physical.operators.map_rows",
+    "lightdata.physical.operators.map_batches",
+    "lightdata.physical.operators.write",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+)
+"""What most workers need."""
+
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from lightdata.execute.forkserver import serve; serve({fd})"
+
+_POLL_S = 0.001
+
+
+class _Fork(NamedTuple):
+    """Copy yourself; the pipe of the worker follows."""
+
+    number: int
+    arguments: tuple[Any, ...]
+
+
+class _Wait(NamedTuple):
+    """Tell the exit status of a worker, waiting for it so many seconds; ``None`` while it lives."""
+
+    number: int
+    timeout_s: float
+
+
+class _Kill(NamedTuple):
+    """End a worker."""
+
+    number: int
+
+
+class ForkedProcess:
+    """A worker process, of which the fork server is the parent."""
+
+    def __init__(self, server: ForkServer, number: int) -> None:
+        self._server = server
+        self._number = number
+        self.exitcode: int | None = None
+        """As :attr:`multiprocessing.Process.exitcode`; known once it was asked for."""
+
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        self.join(0)
+        return self.exitcode is None
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.exitcode is None:
+            left = 1.0 if deadline is None else deadline - time.monotonic()
+            self.exitcode = self._server.ask(_Wait(self._number, max(left, 0)))
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+
+    def kill(self) -> None:
+        """End it now."""
+        if self.exitcode is None:
+            self._server.tell(_Kill(self._number))
+
+
+class ForkServer:
+    """The fork server, seen from the calling process."""
+
+    def __init__(self) -> None:
+        theirs, ours = _pipe()
+        environment = {**os.environ, **ENVIRONMENT, **_NO_THREADS}
+        program = _PROGRAM.format(path=sys.path, fd=theirs.fileno())
+        os.set_inheritable(theirs.fileno(), True)
+        from multiprocessing.spawn import get_executable  # noqa: PLC0415 - only for queries that need workers
+
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [os.fsdecode(get_executable()), "-c", program],
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._pipe = ours
+        self._turn = threading.Lock()
+        self._forked = 0
+        self.owner = os.getpid()
+
+    def fork(self, theirs: Connection, *arguments: Any) -> ForkedProcess:
+        """Start a worker at the other end of a pipe."""
+        with self._turn:
+            self._forked += 1
+            self._pipe.send(_Fork(self._forked, arguments))
+            send_handle(self._pipe, theirs.fileno(), self._process.pid)
+            return ForkedProcess(self, self._forked)
+
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def tell(self, message: Any) -> None:
+        """Send a message that has no answer; a server that is gone has no workers left to end."""
+        with self._turn, suppress(OSError):
+            self._pipe.send(message)
+
+    def ask(self, message: Any) -> int | None:
+        """Send a message and wait for the answer; of a server that is gone, that all is over."""
+        with self._turn:
+            try:
+                self._pipe.send(message)
+                answer: int | None = self._pipe.recv()
+            except (OSError, EOFError):
+                return -signal.SIGKILL
+            return answer
+
+    def close(self) -> None:
+        """End it."""
+        self._pipe.close()
+        self._process.wait()
+
+
+def _pipe() -> tuple[Connection, Connection]:
+    from multiprocessing import Pipe  # noqa: PLC0415 - only for queries that need workers
+
+    return Pipe()
+
+
+def serve(fd: int) -> None:
+    """Load what workers need, then do what the calling process says until its pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # held while this process started
+    for name in _NO_THREADS:  # not for what workers start
+        os.environ.pop(name, None)
+    pipe = Connection(fd)
+    main = _loaded()
+    children: dict[int, int] = {}
+    while True:
+        try:
+            match pipe.recv():
+                case _Fork(number, arguments):
+                    children[number] = _forked(main, pipe, Connection(recv_handle(pipe)), arguments)
+                case _Wait(number, timeout_s):
+                    pipe.send(_exit_code(children, number, timeout_s))
+                case _Kill(number):
+                    if number in children:  # else it was waited for: its number may be another's
+                        os.kill(children[number], signal.SIGKILL)
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            os._exit(0)
+
+
+def _loaded() -> Callable[..., None]:
+    """Load modules, and keep the collector from touching what copies share."""
+    import gc  # noqa: PLC0415 - only here
+    import importlib  # noqa: PLC0415 - only here
+
+    for name in _LOADED:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    main: Callable[..., None] = sys.modules["lightdata.execute.worker"].main
+    return main
+
+
+def _forked(main: Callable[..., None], pipe: Connection, connection: Connection, arguments: tuple[Any, ...]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        _become_worker(main, pipe, connection, arguments)
+    connection.close()
+    return pid
+
+
+def _become_worker(
+    main: Callable[..., None], pipe: Connection, connection: Connection, arguments: tuple[Any, ...]
+) -> NoReturn:
+    import random  # noqa: PLC0415 - only here
+
+    import numpy as np  # noqa: PLC0415 - loaded by now
+
+    pipe.close()
+    random.seed()  # copies would draw the same numbers
+    np.random.seed()  # that of users who draw from NumPy's global generator
+    try:
+        main(connection, *arguments)
+    finally:
+        os._exit(1)  # a copy must never go on as the server
+
+
+def _exit_code(children: dict[int, int], number: int, timeout_s: float) -> int | None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        pid, status = os.waitpid(children[number], os.WNOHANG)
+        if pid:
+            del children[number]
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(_POLL_S)

@@ -1,0 +1,126 @@
+"""Many encoded images to one column of pixels, each decoded straight into the column's buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lightdata.config import config
+from lightdata.errors import DecodeError
+from lightdata.kernels.decode import to_pixels
+from lightdata.kernels.header import read_header
+from lightdata.kernels.jpeg import JpegHeader, decode_with_header, read_jpeg_header
+from lightdata.kernels.tally import tally
+from lightdata.types.image import RAW, EncodedImage, ImageArray, Payload, images_of_fields
+from lightdata.types.plain_array import number_array, plain_array, repeated
+
+OnFailure = Callable[[int, DecodeError], None]
+"""Is told which row could not be decoded, and why; if it does not raise, the row becomes null."""
+
+
+class Opened(NamedTuple):
+    """An image whose header was read."""
+
+    image: EncodedImage
+    jpeg: JpegHeader | None = None
+    """What simplejpeg needs, where it may decode."""
+
+
+def opened(payload: Payload, mode: str | None = None) -> Opened:
+    """Read the header of a file; ``mode`` is that to decode to, by default the one that keeps everything.
+
+    Raises
+    ------
+    DecodeError
+        If the header is not that of an image.
+    """
+    jpeg = read_jpeg_header(payload)
+    if jpeg is None:
+        header = read_header(payload)
+        return Opened(header if mode is None else header._replace(mode=mode))
+    tally("headers_read")
+    return Opened(EncodedImage(payload, "jpeg", mode or jpeg.mode, *jpeg.size), jpeg)
+
+
+def reopened(image: EncodedImage) -> Opened:
+    """Prepare a row of an image column for decoding."""
+    return Opened(image, read_jpeg_header(image.payload) if image.encoding == "jpeg" else None)
+
+
+def decoded_column(images: Sequence[Opened | None], on_failure: OnFailure) -> ImageArray:
+    """Decode images into one column; null stays null.
+
+    >>> from lightdata.types.image import raw_image
+    >>> decoded_column([Opened(raw_image(np.zeros((2, 3), np.uint8))), None], print).null_count
+    1
+    """
+    room = np.empty(sum(one.image.decoded_bytes for one in images if one is not None), np.uint8)
+    end, ends, kept = 0, [0], []
+    for number, one in enumerate(images):
+        image = None if one is None else one.image
+        if one is not None:
+            try:
+                decode_into(one, room[end : end + one.image.decoded_bytes])
+                end += one.image.decoded_bytes
+            except DecodeError as error:
+                on_failure(number, error)
+                image = None
+        ends.append(end)
+        kept.append(image)
+    return _column(room, ends, kept)
+
+
+def decode_into(one: Opened, room: NDArray[np.uint8]) -> None:
+    """Put the pixels of an image where they belong.
+
+    Raises
+    ------
+    DecodeError
+        If the image is broken, or its pixels are not as many as its header says.
+    """
+    if one.jpeg is not None and decode_with_header(one.image.payload, one.jpeg, one.image.mode, out=room) is not None:
+        return
+    pixels = np.ascontiguousarray(to_pixels(one.image)).reshape(-1).view(np.uint8)
+    if len(pixels) != len(room):
+        raise DecodeError(f"the header tells {one.image.width}x{one.image.height} pixels, and the file has others")
+    room[...] = pixels
+
+
+def _column(pixels: NDArray[np.uint8], ends: list[int], images: list[EncodedImage | None]) -> ImageArray:
+    count = len(images)
+    payload = pa.Array.from_buffers(
+        pa.large_binary(), count, [None, pa.py_buffer(np.array(ends, np.int64)), pa.py_buffer(pixels)]
+    )
+    valid = [image is not None for image in images]
+    sizes = np.array([(0, 0) if image is None else (image.height, image.width) for image in images], np.int32)
+    height, width = sizes.reshape(count, 2).T
+    modes = {image.mode for image in images if image is not None}
+    mode = (
+        repeated(modes.pop(), count)
+        if len(modes) == 1
+        else plain_array(["" if image is None else image.mode for image in images], pa.large_string())
+    )
+    fields = [payload, repeated(RAW, count), mode, number_array(height), number_array(width)]
+    return images_of_fields(fields, None if all(valid) else [not ok for ok in valid])
+
+
+def cut_by_bytes(images: Sequence[EncodedImage | None]) -> Iterator[slice]:
+    """Cut rows so that the pixels of each part take at most ``batch_bytes``, or one image.
+
+    >>> list(cut_by_bytes([None, None]))
+    [slice(0, 2, None)]
+    """
+    limit = config().batch_bytes
+    start, size = 0, 0
+    for number, image in enumerate(images):
+        nbytes = image.decoded_bytes if image is not None else 0
+        if size + nbytes > limit and number > start:
+            yield slice(start, number)
+            start, size = number, 0
+        size += nbytes
+    if start < len(images) or not images:
+        yield slice(start, len(images))
