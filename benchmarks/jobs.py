@@ -7,10 +7,10 @@ import time
 
 START = time.perf_counter()
 
-import json  # noqa: E402 - the import of lightdata is part of what is timed
+import json  # noqa: E402 - the imports are part of what is timed
 import sys  # noqa: E402
 
-import lightdata as ld  # noqa: E402
+from lightdata import col, read_images  # noqa: E402
 
 SIZE = 224
 
@@ -23,8 +23,8 @@ def brighten(batch):
 
 def main(job: str, images: str, model: str, out: str) -> int:
     """Do a job and count its rows."""
-    ds = ld.read_images(images, mode="RGB", include_paths=True)
-    resized = ds.with_columns(ld.col("image").image.resize(SIZE, SIZE))
+    ds = read_images(images, mode="RGB", include_paths=True)
+    resized = ds.with_columns(col("image").image.resize(SIZE, SIZE))
     match job:
         case "first":
             return len(ds.take(1))
@@ -37,14 +37,14 @@ def main(job: str, images: str, model: str, out: str) -> int:
         case "resize_parquet":
             return resized.write_parquet(out).rows
         case "classify":
-            classes = resized.infer(model, "image", top_k=1).select("path", ld.col("label").alias("class"))
+            classes = resized.infer(model, "image", top_k=1).select("path", col("label").alias("class"))
             return classes.write_parquet(out).rows
         case "transcode":
             return resized.write_images(out, "image", file_format="png").rows
         case "brightness":
             return resized.map_batches(brighten).write_numpy(out, "image").rows
         case "select":
-            wanted = resized.filter(ld.col("path").str.split("/").list.last().str.contains("n02"))
+            wanted = resized.filter(col("path").str.split("/").list.last().str.contains("n02"))
             return sum(len(batch["image"]) for batch in wanted.iter_batches(batch_size=32))
     raise SystemExit(f"no job {job!r}")
 

@@ -246,7 +246,7 @@ class Verbs:
         column: str = "image",
         *,
         outputs: str | Sequence[str] | Mapping[str, str] | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         device: str = "auto",
         labels: str | os.PathLike[str] | Sequence[str] | None = None,
         top_k: int | None = None,
@@ -264,8 +264,8 @@ class Verbs:
             Images, or uint8 pixels.
         outputs : str, sequence or mapping, optional
             The outputs to keep, or a mapping to the names of their columns; by default all, under their own names.
-        batch_size : int
-            Rows of one call of the model; does not change results.
+        batch_size : int, optional
+            Rows of one call of the model, by default what suits the device; does not change results.
         device : "auto", "cpu", "cuda" or "cuda:N"
             "cuda" never runs on the CPU; "auto" takes CUDA where it works, and logs which it took.
         labels : path or sequence, optional

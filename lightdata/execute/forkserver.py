@@ -35,9 +35,8 @@ ENVIRONMENT = {
 _ALLOCATORS = {
     # Keeps pyarrow from starting a thread as it is loaded.
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
-    # One allocator for all, which gives large buffers back: two would each keep what the other could use.
+    # One allocator for all: two would each keep what the other could use.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "MALLOC_MMAP_THRESHOLD_": f"{1 << 20}",
 }
 """How memory is had; not for the processes that workers start."""
 
@@ -197,10 +196,11 @@ def _loaded() -> Callable[..., None]:
     import gc  # noqa: PLC0415 - only here
     import importlib  # noqa: PLC0415 - only here
 
+    gc.disable()  # all that is made now stays
     for name in _LOADED:
         importlib.import_module(name)
-    gc.collect()
     gc.freeze()
+    gc.enable()
     main: Callable[..., None] = sys.modules["lightdata.execute.worker"].main
     return main
 

@@ -17,13 +17,15 @@ from lightdata.types.operation import ToTensor
 from lightdata.types.plain_array import plain_array
 
 
-def run_rows(model: Model, session: Any, rows: list[NDArray[Any] | None]) -> list[list[NDArray[Any]]]:
+def run_rows(model: Model, session: Any, rows: list[NDArray[Any] | None], batch_rows: int) -> list[list[NDArray[Any]]]:
     """Run a model over images, ``batch_rows`` of one size at a time.
 
     Parameters
     ----------
     rows : list of uint8 [H, W] or [H, W, C], or None
         In the model's mode. A null image gives null outputs.
+    batch_rows : int
+        Rows of one call.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def run_rows(model: Model, session: Any, rows: list[NDArray[Any] | None]) -> lis
     """
     results: list[list[NDArray[Any]]] = [[] for _ in rows]
     names = [port.name for port, _ in model.outputs]
-    for numbers in _equal_runs(rows, model.batch_rows):
+    for numbers in _equal_runs(rows, batch_rows):
         pixels = np.stack([row for number in numbers if (row := rows[number]) is not None])
         if model.input.shape[0] is not None:  # a graph of a fixed number of rows takes no fewer
             pixels = np.concatenate([pixels, np.repeat(pixels[-1:], model.input.shape[0] - len(pixels), axis=0)])

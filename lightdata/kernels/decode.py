@@ -96,14 +96,8 @@ def to_pixels(image: EncodedImage) -> NDArray[Any]:
     return to_raster(image).array()
 
 
-def to_raster(image: EncodedImage, *, resized_to: tuple[int, int] | None = None) -> Raster:
+def to_raster(image: EncodedImage) -> Raster:
     """Decode one row of an image column, upright, in whichever form is the faster.
-
-    Parameters
-    ----------
-    image : EncodedImage
-    resized_to : (int, int), optional
-        The height and width that it will be resized to next: large JPEG files then come out smaller than they are.
 
     Raises
     ------
@@ -112,12 +106,19 @@ def to_raster(image: EncodedImage, *, resized_to: tuple[int, int] | None = None)
     """
     if image.encoding == RAW:
         return Raster(raw_pixels(image), image.mode)
-    pixels = None
-    if image.encoding == "jpeg" and resized_to is None:
-        pixels = decode_jpeg(image.payload, image.mode)
-    elif image.encoding == "jpeg" and resized_to is not None:
-        pixels = decode_scaled(image.payload, image.mode, *resized_to)
+    pixels = decode_jpeg(image.payload, image.mode) if image.encoding == "jpeg" else None
     return Raster(decode_file(image.payload, image.mode) if pixels is None else pixels, image.mode)
+
+
+def to_smaller_raster(image: EncodedImage, height: int, width: int) -> Raster | None:
+    """Decode one row of an image column that is resized next, at a part of its size; ``None`` where that is no gain.
+
+    Whether it is depends on the image and the size alone, so that equal queries give equal pixels.
+    """
+    if image.encoding != "jpeg" or image.height < 4 * height or image.width < 4 * width:
+        return None
+    pixels = decode_scaled(image.payload, image.mode, height, width)
+    return None if pixels is None else Raster(pixels, image.mode)
 
 
 def decode_pixels(data: Payload) -> NDArray[Any]:

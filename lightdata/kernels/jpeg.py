@@ -187,28 +187,28 @@ def decode_with_header(
 
 
 def decode_scaled(data: Payload, mode: str, height: int, width: int) -> NDArray[np.uint8] | None:
-    """Decode an upright JPEG for resizing it to ``height`` and ``width``, at a part of its size where that is enough.
+    """Decode an upright JPEG for resizing it to ``height`` and ``width``, at a part of its size.
 
     libjpeg-turbo decodes to 1/2, 1/4 or 1/8 by leaving out high frequencies (ITU T.81, A.3.3, on fewer coefficients).
     At least twice the size that is wanted is kept in both directions; after an antialiased resize the pixels then
     differ from those of the whole image by 1.5 grey levels in the mean of a photo at most (see docs/decoding.md).
-    ``config(exact_pixels=True)`` always decodes the whole. ``None`` as for :func:`decode_jpeg`.
+    ``None`` if less would be left, with ``config(exact_pixels=True)``, and as for :func:`decode_jpeg`.
     """
-    header = read_jpeg_header(data)
+    header = None if config().exact_pixels else read_jpeg_header(data)
     if header is None:
         return None
     wanted = (width, height) if header.orientation >= 5 else (height, width)  # noqa: PLR2004 - turned
-    least = (0, 0) if config().exact_pixels else _scaled_size(header, *wanted)
-    return decode_with_header(data, header, mode, least=least)
+    least = _scaled_size(header, *wanted)
+    return None if least is None else decode_with_header(data, header, mode, least=least)
 
 
-def _scaled_size(header: JpegHeader, height: int, width: int) -> tuple[int, int]:
-    """Give the size to ask libjpeg-turbo for; (0, 0) is the whole."""
+def _scaled_size(header: JpegHeader, height: int, width: int) -> tuple[int, int] | None:
+    """Give the size to ask libjpeg-turbo for, as stored; ``None`` for the whole."""
     for scale in _SCALES:
         least = -(-header.height // scale), -(-header.width // scale)
         if least[0] >= _ENOUGH * height and least[1] >= _ENOUGH * width:
             return least
-    return 0, 0
+    return None
 
 
 def _turned(pixels: NDArray[Any], orientation: int, out: NDArray[np.uint8] | None) -> NDArray[Any]:

@@ -92,6 +92,9 @@ class Builder:
     is_source_cut: bool = True
     """Whether the stage that is being built gets its tasks from the source, which cuts them as the stage wants."""
 
+    asks_polars: bool = False
+    """Whether a light operator of the stage that is being built evaluates expressions in Polars."""
+
     coming_rows: int | None = None
     """Rows of the batches that the stage before gives, at most; ``None`` where nobody knows."""
 
@@ -99,8 +102,20 @@ class Builder:
         """Say which step of the query the next operators are of, if any."""
         self.current = step
 
-    def add(self, operator: Operator, name: str, work: Work, *, columns: Work = Work.LIGHT) -> None:
+    def add(
+        self,
+        operator: Operator,
+        name: str,
+        work: Work,
+        *,
+        columns: Work = Work.LIGHT,
+        asks_polars: bool = False,
+    ) -> None:
         """Add an operator to the stage; ``columns`` says what the rows that it gets are made of."""
+        if work is not Work.LIGHT and self.asks_polars and not self.is_heavy and self._rows_are_here():
+            self.most_rows = PLAIN_TASK_ROWS
+            self.cut()  # the calling process has Polars and the rows: no worker need load the one and get the other
+        self.asks_polars |= asks_polars
         self.is_heavy |= work is not Work.LIGHT
         self.most_rows = min(self.most_rows, rows_for(work), rows_for(columns))
         self.operators.append(operator)
@@ -145,7 +160,13 @@ class Builder:
         self.place(self.members, stage)
         self.members = []
         self.operators, self.names, self.is_heavy, self.is_source_cut = [], [], False, False
+        self.asks_polars = False
         self.most_rows, self.least_rows, self.batch_rows = LIGHT_TASK_ROWS, 1, 1
+
+    def _rows_are_here(self) -> bool:
+        """Whether the stage that is being built gets rows that the calling process holds."""
+        is_first = self.is_source_cut and isinstance(self.start, SourceScan)
+        return is_first and self.start.source.rows_are_listed  # type: ignore[union-attr]  # just asked
 
     def task_rows(self) -> int:
         """Give the rows of a task of the stage that is being built."""

@@ -107,7 +107,7 @@ def _lower_work(step: Plan, builder: Builder) -> None:
             from lightdata.physical.operators.infer import InferOperator  # noqa: PLC0415 - only for queries with such a step
 
             on_gpu = resolve_device(model.device) != "cpu"
-            inferer = InferOperator(column=column, model=model)
+            inferer = InferOperator(column=column, model=model, batch_rows=model.rows_of_call(on_gpu=on_gpu))
             _lower_limited(inferer, step, builder, 1 if on_gpu else None, Work.PIXELS)
         case Write(sink=sink, directory=directory):
             from lightdata.physical.operators.write import WriteOperator  # noqa: PLC0415 - only for queries with such a step
@@ -180,7 +180,8 @@ def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) ->
         operator = EvaluateOperator(verb=verb, unbound=expressions)
     else:
         operator = EvaluateOperator(verb=verb, columns=tuple(map(Computed.of, expressions)))
-    builder.add(operator, verb, Work.PIXELS if chains else Work.LIGHT)
+    asks_polars = bool(operator.unbound) or any(one.expression is not None for one in operator.columns)
+    builder.add(operator, verb, Work.PIXELS if chains else Work.LIGHT, asks_polars=asks_polars)
     builder.rows_are_listed &= verb != "filter"
 
 

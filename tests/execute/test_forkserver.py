@@ -46,17 +46,19 @@ def test_copies_draw_other_numbers():
     assert len(seen_by_workers(draw)) == len(numbered(200).take_all())
 
 
-def test_settings_for_memory_do_not_reach_what_workers_start():
+def test_settings_for_memory_do_not_reach_what_workers_start(tmp_path):
     """The environment of a worker is that of the calling process but for the thread counts."""
-
-    def environment():
-        return json.dumps(sorted(os.environ.items()))
-
-    (told,) = seen_by_workers(environment)
-    found = json.loads(told)
-    changed = {name for name, value in found if os.environ.get(name) != value}
-    assert changed - {"PYTEST_CURRENT_TEST"} <= ENVIRONMENT.keys()
-    assert os.environ.keys() <= {name for name, _ in found}
+    script = """
+import json
+def environment(row):
+    return {"told": json.dumps(dict(os.environ))}
+(told,) = {row["told"] for row in rows(200).map(environment).take_all()}
+changed = {name for name, value in json.loads(told).items() if os.environ.get(name) != value}
+say(json.dumps(sorted(changed | os.environ.keys() - json.loads(told).keys())))
+"""
+    out, err = start(tmp_path, script).communicate(timeout=60)
+    assert err == ""
+    assert set(json.loads(out)) == {name for name in ENVIRONMENT if os.environ.get(name) != ENVIRONMENT[name]}
 
 
 def test_pixels_take_no_polars(tmp_path):

@@ -248,6 +248,7 @@ def check_images(data, verbs, on_error, task_rows):
 VERB_NAMES = st.lists(st.sampled_from(list(IMAGE_VERBS)), max_size=4)
 
 
+@pytest.mark.usefixtures("exact_pixels")
 @settings(parent=FAST, max_examples=30)
 @given(datasets(), VERB_NAMES, st.sampled_from(["null", "skip"]), st.integers(1, 3))
 def test_image_queries_equal_pillow(data, verbs, on_error, task_rows):
@@ -256,6 +257,7 @@ def test_image_queries_equal_pillow(data, verbs, on_error, task_rows):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("exact_pixels")
 @SLOW
 @given(datasets(), VERB_NAMES, st.sampled_from(["null", "skip"]), st.integers(1, 3))
 def test_many_image_queries_equal_pillow(data, verbs, on_error, task_rows):

@@ -175,7 +175,7 @@ class _Part:
 
     def write(self, rows: NDArray[Any]) -> None:
         """Add rows."""
-        self._file.write(np.ascontiguousarray(rows).data.cast("B") if rows.size else b"")
+        self._file.write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8))
         self.rows += len(rows)
 
     def finished(self) -> StagedFile:

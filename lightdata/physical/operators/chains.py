@@ -72,14 +72,14 @@ class PixelWork:
         try:
             if isinstance(picture, DecodeError):
                 raise picture
-            if picture is not None and self.decodes:
-                picture.raster(self.decodes)
+            if picture is not None and self.decodes and not self.needs_pixels:
+                picture.raster(self.decodes)  # the header alone does not tell whether it can be decoded
+            return None if picture is None else self._made_of(picture)
         except DecodeError as error:
             if not self.decodes:
                 raise
             failed[self.column] = place.of(error)
             return None
-        return None if picture is None else self._made_of(picture)
 
     def _made_of(self, picture: Picture) -> Any:
         match self.rest:
@@ -150,7 +150,7 @@ def _without_pixels(chain: Chain, batch: pa.RecordBatch) -> pa.Array | PixelWork
 def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[RowError]) -> list[list[Any]]:
     """Compute what each chain makes of each row, row by row."""
     images = {one.column: headers_of(batch.column(one.column)) for one in work}
-    looks = Counter(one.column for one in work for _ in range(one.needs_pixels + bool(one.decodes)))
+    looks = Counter(one.column for one in work if one.needs_pixels or one.decodes)
     values: list[list[Any]] = [[] for _ in work]
     stages = [str(one.chain) for one in work]
     for number in range(batch.num_rows if work else 0):

@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from lightdata.errors import DecodeError, RowError
 from lightdata.kernels.columns import are_pixels, pixels_to_column
-from lightdata.kernels.decode import convert, decode_file, from_pillow, from_raster, to_pillow, to_raster
+from lightdata.kernels.decode import (
+    convert,
+    decode_file,
+    from_pillow,
+    from_raster,
+    to_pillow,
+    to_raster,
+    to_smaller_raster,
+)
 from lightdata.kernels.decode_column import (
     OnFailure,
     Opened,
@@ -92,7 +100,8 @@ class DecodeImagesOperator:
         if self.exif_transpose:
             found = opened(payload, self.mode)
             if self.size is not None:
-                return Opened(from_raster(resize(to_raster(found.image, resized_to=self.size), *self.size, "bilinear")))
+                decoded = to_smaller_raster(found.image, *self.size) or to_raster(found.image)
+                return Opened(from_raster(resize(decoded, *self.size, "bilinear")))
             if found.image.encoding == RAW and self.mode is not None:  # of a foreign format
                 return Opened(from_pillow(convert(to_pillow(read_header(payload)), self.mode)))
             return found

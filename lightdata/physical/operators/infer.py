@@ -25,12 +25,14 @@ class InferOperator:
 
     column: str
     model: Model
+    batch_rows: int
+    """Rows of one call of the model."""
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Run the model on each batch."""
         session = context.resource(self, lambda: open_session(self.model))
-        for batch in rebatch(batches, self.model.batch_rows):
-            results = run_rows(self.model, session, self._pixels(batch))
+        for batch in rebatch(batches, self.batch_rows):
+            results = run_rows(self.model, session, self._pixels(batch), self.batch_rows)
             out = batch
             for name, column in output_columns(self.model, results).items():
                 out = with_column(out, name, column)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lightdata.errors import DecodeError, RowError, SchemaError
 from lightdata.io.uris.redaction import safe_url
 from lightdata.kernels import geometry
-from lightdata.kernels.decode import decode_file, to_raster
+from lightdata.kernels.decode import decode_file, to_raster, to_smaller_raster
 from lightdata.kernels.header import read_header
 from lightdata.kernels.raster import Raster
 from lightdata.physical.stage import uri_of
@@ -64,11 +64,9 @@ class Picture:
                 return self.raster(tuple(before))
             case (*before, ExifTranspose()) if not _is_as_held(before):
                 return self.raster(tuple(before))
-            case (*before, Resize() | ResizeShortest() as operation) if (
-                not self._is_shared and operation.interpolation != "nearest" and self._is_whole(before)
-            ):
-                target = operation.target(self.header.height, self.header.width)
-                return geometry.apply(operation, to_raster(self.header, resized_to=target))
+            case (*before, Resize() | ResizeShortest() as operation):
+                smaller = self._smaller(before, operation)
+                return geometry.apply(operation, self.raster(tuple(before)) if smaller is None else smaller)
             case (*before, ImageOperation() as operation):
                 return geometry.apply(operation, self.raster(tuple(before)))
         raise TypeError(f"no kernel for {operations[-1]}; add a case to {__name__}")
@@ -76,6 +74,11 @@ class Picture:
     def pixels(self, operations: tuple[Operation, ...]) -> Pixels:
         """Give the pixels after some operations: ``[H, W]`` or ``[H, W, C]``."""
         return self.raster(operations).array()
+
+    def _smaller(self, before: Sequence[Operation], operation: Resize | ResizeShortest) -> Raster | None:
+        if operation.interpolation == "nearest" or not self._is_whole(before):
+            return None
+        return to_smaller_raster(self.header, *operation.target(self.header.height, self.header.width))
 
     def _is_whole(self, operations: Sequence[Operation]) -> bool:
         """Whether operations leave the image as its file has it."""
