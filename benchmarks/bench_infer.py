@@ -55,7 +55,10 @@ def classify_files(paths, side):
 def load(path, side):
     """Read, decode and resize; large files are decoded at a part of their size, as lightdata does."""
     with open(path, "rb") as file:
-        pixels = simplejpeg.decode_jpeg(file.read(), "RGB", min_height=2 * side, min_width=2 * side)
+        data = file.read()
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    scale = next((one for one in (8, 4, 2) if min(height, width) >= 2 * side * one), 1)
+    pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // scale), min_width=-(-width // scale))
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
 
 

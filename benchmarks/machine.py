@@ -24,7 +24,7 @@ def describe_machine() -> dict[str, Any]:
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "machine": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "memory_gb": _memory_gb(),
         "platform": platform.platform(terse=True),
         "python": platform.python_version(),
         "commit": _commit(),
@@ -35,8 +35,13 @@ def processor() -> str:
     """Tell the name of the processor."""
     if sys.platform == "darwin":
         return _said_by("sysctl", "-n", "machdep.cpu.brand_string")
-    names = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return names[0] if names else platform.machine()
+    told = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*:\s*(.+)$", told.read_text(), re.MULTILINE) if told.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _memory_gb() -> int | None:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9) if hasattr(os, "sysconf") else None
 
 
 def packages(python: str) -> dict[str, str]:
