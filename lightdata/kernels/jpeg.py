@@ -75,7 +75,7 @@ def read_jpeg_header(data: Payload) -> JpegHeader | None:
     >>> read_jpeg_header(b"GIF89a") is None
     True
     """
-    if simplejpeg is None or bytes(data[:2]) != b"\xff\xd8":
+    if simplejpeg is None or len(data) < 4 or data[0] != 0xFF:  # noqa: PLR2004 - what every JPEG begins with
         return None
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=True)
