@@ -338,7 +338,7 @@ def test_sources_say_what_they_read():
 
 
 def test_tasks_of_tiny_files_grow(tmp_path):
-    """After a few tasks of the size that was asked for, those of tiny files are larger, and no file is lost or moved."""
+    """After a few tasks as large as asked for, those of tiny files are larger, and no file is lost or moved."""
     for number in range(700):
         (tmp_path / f"{number:04}.jpg").write_bytes(b"tiny")
     source = FileListSource(paths=str(tmp_path))
