@@ -1,7 +1,7 @@
 """Do the same nine jobs with Ray Data, with Daft, by hand and with lightdata, in turn, and write down what it took.
 
     python benchmarks/compare.py --images photos/ --model squeezenet1_1.onnx \
-        --python ray=peers/ray/bin/python daft=peers/daft/bin/python hand=peers/hand/bin/python
+        --python ray=.peers/ray/bin/python daft=.peers/daft/bin/python hand=.peers/hand/bin/python
 
 Each system has an interpreter of its own, as their packages disagree; one without is left out. lightdata runs with the
 interpreter of this script. Prints a table. If all jobs were done, it also writes the tables of README.md and of
