@@ -42,7 +42,7 @@ text { font: 12px ui-sans-serif, -apple-system, "Segoe UI", Helvetica, Arial, sa
 text { fill: #e6edf3 }
 .page { fill: #0d1117; stroke: #30363d } .band { fill: #151b23 } .grid { stroke: #2a313a } .zero { stroke: #8b949e }
 .quiet { fill: #8b949e } .value { fill: #a9b4c0 } .ours { fill: #79b0ff }
-.ray { fill: #3f4955 } .daft { fill: #687687 } .hand { fill: #a3b1c1 } .lightdata { fill: #4c8dff }
+.ray { fill: #4d5866 } .daft { fill: #687687 } .hand { fill: #a3b1c1 } .lightdata { fill: #4c8dff }
 }
 """
 
@@ -87,7 +87,7 @@ def plot(results: Results) -> str:
         *heading(results),
         *job_names(jobs, systems),
         *(part for panel in panels for part in drawn(panel, results, height - BOTTOM)),
-        text(LEFT, height - 18, footnote(results), "quiet"),
+        text(24, height - 18, footnote(results), "quiet"),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"

@@ -1,8 +1,8 @@
 import xml.etree.ElementTree as ET
 
 import pytest
-from peer_plot import linear_ticks, log_ticks, memory_panel, plot, speed_panel
-from peer_runs import Results, Run
+from peer_plot import CAPTIONS, linear_ticks, log_ticks, memory_panel, plot, speed_panel
+from peer_runs import JOBS, Results, Run
 
 ABOUT = {"photos": 1000, "repeat": 3, "machine": "Some & CPU", "cores": 2, "date": "2026-11-27"}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -56,6 +56,11 @@ def test_what_a_system_cannot_is_said():
     words = [one.text for one in ET.fromstring(plot(RESULTS)).iter(f"{SVG}text")]  # noqa: S314 - made here
     assert words.count("Daft: cannot") == 2
     assert any("Some & CPU" in word for word in words)
+
+
+def test_every_job_has_a_caption():
+    """And there is none for another."""
+    assert set(CAPTIONS) == set(JOBS)
 
 
 def test_the_plot_has_colours_for_dark_pages():
