@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightdata.config import config
+from lightdata.config import batch_limit
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.header import read_header
@@ -114,7 +114,7 @@ def cut_by_bytes(images: Sequence[EncodedImage | None]) -> Iterator[slice]:
     >>> list(cut_by_bytes([None, None]))
     [slice(0, 2, None)]
     """
-    limit = config().batch_bytes
+    limit = batch_limit()
     start, size = 0, 0
     for number, image in enumerate(images):
         nbytes = image.decoded_bytes if image is not None else 0

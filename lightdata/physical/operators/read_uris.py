@@ -11,7 +11,7 @@ from weakref import finalize
 
 import pyarrow as pa
 
-from lightdata.config import config
+from lightdata.config import batch_limit
 from lightdata.errors import ColumnNotFoundError, ReadError, SchemaError
 from lightdata.expr.deferred import Chain
 from lightdata.io.uris.read import UriReader
@@ -63,7 +63,7 @@ class ReadUrisOperator:
             )
             rows.append(values)
             size += sum(len(value) for value in values if value is not None)
-            if len(rows) == self.rows or size > config().batch_bytes:
+            if len(rows) == self.rows or size > batch_limit():
                 yield from self._filled(batch, start, rows)
                 rows, start, size = [], number + 1, 0
         yield from self._filled(batch, start, rows)
