@@ -45,6 +45,15 @@ _SHOWN_PATHS = 3
 
 _SHOWN_ENDINGS = 3
 
+_FIRST_TASKS = 16
+"""Tasks of a listing that are as small as asked for, so that rows come soon and are shared out evenly."""
+
+_SAMPLED_FILES = 8
+_TASK_BYTES = 1 << 20
+_LARGEST = 8
+"""Of later tasks: how many files are asked for their size, the bytes that their files may have, and how many times
+larger than asked for they may be."""
+
 
 def as_paths(paths: Paths) -> tuple[str, ...]:
     """Give one path or many as a tuple of text.
@@ -188,15 +197,27 @@ class FileListSource:
         return False
 
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
-        """List files as tasks of ``task_rows`` rows; what is not asked for is not listed."""
+        """List files as tasks of ``task_rows`` rows, larger ones of many tiny files, and list no more than asked."""
         schema = self.schema.to_arrow()
         rows = islice(self._rows(schema.names[1:]), pushdowns.n_rows)
-        while chunk := list(islice(rows, task_rows)):
+        number, larger = 0, 1
+        while chunk := list(islice(rows, task_rows * larger)):
+            number += 1
+            if number == _FIRST_TASKS:
+                larger = self._larger([path for path, *_ in chunk[:_SAMPLED_FILES]], task_rows)
             columns = [
                 plain_array(column, kind) for column, kind in zip(zip(*chunk, strict=True), schema.types, strict=True)
             ]
             batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             yield BatchTask(batch if pushdowns.columns is None else batch.select(list(pushdowns.columns)))
+
+    def _larger(self, paths: Sequence[str], task_rows: int) -> int:
+        """Say how many times larger tasks of such files may be: a task costs as much as reading some tiny files."""
+        if not are_local(self.paths, self.filesystem):
+            return 1
+        sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
+        mean = sum(sizes) / max(len(sizes), 1)
+        return max(1, min(_LARGEST, int(_TASK_BYTES / max(mean * task_rows, 1))))
 
     def count(self, most: int | None = None) -> int:
         """List and count the files."""
@@ -241,6 +262,9 @@ class FileListSource:
         if self.shuffle_seed is not None:
             listed = list(files)
             files = (listed[i] for i in np.random.default_rng(self.shuffle_seed).permutation(len(listed)))
+        if not names and self.partitioning is None:
+            yield from ((path,) for path, _ in files)
+            return
         for path, values in files:
             if values.keys() != set(names):
                 raise ArgumentError(f"{path}: folders name {sorted(values)}, those of the first file {sorted(names)}")
@@ -250,11 +274,14 @@ class FileListSource:
         keep = None if every else self.partition_filter
         ignore = self.ignore_missing_paths
         files = _find(as_paths(self.paths), self.extensions, self.filesystem, ignore_missing_paths=ignore)
+        if self.partitioning is None:
+            yield from ((found.location.shown(found.file), {}) for found in files if keep is None or keep({}))
+            return
         for _, of_one_folder in groupby(files, key=_entered):
             values: dict[str, str] | None = None
             for found in of_one_folder:
                 if values is None:
-                    values = {} if self.partitioning is None else found.partition_values(self.partitioning)
+                    values = found.partition_values(self.partitioning)
                 if keep is None or keep({**values}):
                     yield found.location.shown(found.file), values
 
@@ -339,6 +366,9 @@ def _split_pattern(location: Location) -> tuple[str, tuple[str, ...]]:
 def _walk(location: Location, folder: str, pattern: tuple[str, ...]) -> Iterator[str]:
     """Yield the files below a folder that match; holds one folder a level, however deep the tree."""
     seen: set[tuple[int, int]] = set()
+    if pattern == ("**",):
+        yield from _walk_all(location, folder, seen)
+        return
     stack = [(_entries(location, folder, seen), _closed([0], pattern))]
     while stack:
         entries, states = stack[-1]
@@ -350,6 +380,22 @@ def _walk(location: Location, folder: str, pattern: tuple[str, ...]) -> Iterator
                 stack.append((_entries(location, entry.path, seen), after))
             elif len(pattern) in after and _is_regular(entry):
                 yield entry.path
+
+
+def _walk_all(location: Location, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Yield all files below a folder, as the pattern ``**`` does: most folders are large, and asked for in this way."""
+    stack = [_entries(location, folder, seen)]
+    while stack:
+        for entry in stack[-1]:
+            if entry.name[0] in "._":
+                continue
+            if entry.kind == "directory":
+                stack.append(_entries(location, entry.path, seen))
+                break
+            if _is_regular(entry):
+                yield entry.path
+        else:
+            stack.pop()
 
 
 def _entries(location: Location, folder: str, seen: set[tuple[int, int]]) -> Iterator[Entry]:

@@ -27,7 +27,6 @@ from lightdata.kernels.decode_column import (
     decode_into,
     decoded_column,
     opened,
-    reopened,
 )
 from lightdata.kernels.header import read_header
 from lightdata.kernels.raster import Raster
@@ -68,7 +67,7 @@ class DecodeImagesOperator:
         failed = partial(self._failed, batch, failures)
         images = list(self._images(batch, failed))
         parts = []
-        for rows in cut_by_bytes([one and one.image for one in images]):
+        for rows in cut_by_bytes(images):
             column = self._array(images[rows], partial(self._failed_after, rows.start, failed))
             parts.append(with_column(batch.slice(rows.start, len(column)), self.column, column))
         lost = {failure.row for failure in failures}
@@ -101,12 +100,12 @@ class DecodeImagesOperator:
             found = opened(payload, self.mode)
             if self.size is not None:
                 decoded = to_smaller_raster(found.image, *self.size) or to_raster(found.image)
-                return Opened(from_raster(resize(decoded, *self.size, "bilinear")))
+                return Opened.of(from_raster(resize(decoded, *self.size, "bilinear")))
             if found.image.encoding == RAW and self.mode is not None:  # of a foreign format
-                return Opened(from_pillow(convert(to_pillow(read_header(payload)), self.mode)))
+                return Opened.of(from_pillow(convert(to_pillow(read_header(payload)), self.mode)))
             return found
         image = Raster(decode_file(payload, self.mode, upright=False))
-        return Opened(from_raster(image if self.size is None else resize(image, *self.size, "bilinear")))
+        return Opened.of(from_raster(image if self.size is None else resize(image, *self.size, "bilinear")))
 
     def _array(self, images: list[Opened | None], failed: OnFailure) -> pa.Array:
         if self.output_type.spec.is_fixed:
@@ -122,7 +121,7 @@ class DecodeImagesOperator:
         """Decode an image only to know whether it can be."""
         try:
             if one is not None:
-                decode_into(one, np.empty(one.image.decoded_bytes, np.uint8))
+                decode_into(one, np.empty(one.nbytes, np.uint8))
         except DecodeError as error:
             failed(number, error)
             return None
@@ -149,5 +148,5 @@ class ToPixelsOperator:
         def failed(number: int, error: DecodeError) -> None:
             raise error.at(uri=uri_of(batch, number), row=number, stage=f"decode({name})") from error.__cause__
 
-        images = [None if image is None else reopened(image) for image in iter_images(batch.column(name))]
+        images = [None if image is None else Opened.of(image) for image in iter_images(batch.column(name))]
         return decoded_column(images, failed)
