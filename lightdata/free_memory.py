@@ -95,7 +95,10 @@ def _windows_free_bytes() -> Iterator[int]:
         _fields_ = (
             ("length", ctypes.c_ulong),
             ("load", ctypes.c_ulong),
-            *((name, ctypes.c_ulonglong) for name in ("total", "free", "swap", "free_swap", "space", "free_space", "_")),
+            *(
+                (name, ctypes.c_ulonglong)
+                for name in ("total", "free", "swap", "free_swap", "space", "free_space", "_")
+            ),
         )
 
     status = Status(length=ctypes.sizeof(Status))

@@ -177,9 +177,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def leased(
-    count: int, tally: Tally | None = None, arena_bytes: int = _ARENA_BYTES
-) -> Iterator[list[Worker]]:
+def leased(count: int, tally: Tally | None = None, arena_bytes: int = _ARENA_BYTES) -> Iterator[list[Worker]]:
     """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards.
 
     What they do is added to ``tally``, until the last of them has come to rest. ``arena_bytes`` is for new ones.
