@@ -54,6 +54,9 @@ BATCHES_IN_WORK = 8
 """Batches' bytes that a worker may need at once. It makes one of another, twice where a user's function or a file
 format keeps a copy, while two tasks wait and results are on the way, which have half of it."""
 
+_BESIDE = 4
+"""The part of the limit that batches of the calling process are cut for, one in so many."""
+
 _LEAST_BYTES = 64 << 20
 """The limit where next to nothing is free: a query with less would not get far either."""
 
@@ -78,8 +81,8 @@ def memory_limit() -> int:
 
 
 def batch_limit() -> int:
-    """Give the decoded bytes that a batch may take; in a worker, which is told, as in the calling process."""
-    return _current.batch_bytes or batch_bytes_for(memory_limit())
+    """Give the decoded bytes that a batch may take: a worker is told, and beside the calling process others work."""
+    return _current.batch_bytes or batch_bytes_for(memory_limit() // _BESIDE)
 
 
 def batch_bytes_for(limit_bytes: int) -> int:

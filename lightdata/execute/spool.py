@@ -33,8 +33,8 @@ class Spool:
     """Hands one stream of batches to several readers, each at its own pace, in any thread.
 
     The reader that is ahead makes the rows; the others find them. So no reader waits for another, whatever the order in
-    which they are read. The file has no name, and is gone when nobody holds it. Of a query's ``spools`` each has the same
-    part of what they may hold in memory.
+    which they are read. The file has no name, and is gone when nobody holds it. Of a query's ``spools`` each may hold
+    the same part in memory.
     """
 
     def __init__(self, batches: Iterator[pa.RecordBatch], readers: int, spools: int = 1) -> None:

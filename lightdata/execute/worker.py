@@ -41,7 +41,7 @@ PIPE_BYTES = 16 << 10
 """Batches below this go by pipe: a slot would cost more than the copy."""
 
 _REST_S = 1.0
-"""Seconds without work after which a worker gives memory back: to touch it anew costs the next query some of its time."""
+"""Seconds without work after which a worker gives memory back; to touch it anew costs the next query time."""
 
 _APART_BYTES = 1 << 20
 """Batches below this never have memory of their own: there may be as many as somebody keeps."""

@@ -174,7 +174,7 @@ def pixels_to_column(rows: Sequence[NDArray[Any] | None] | NDArray[Any], kind: I
 
 
 def column_of(rows: Sequence[NDArray[Any] | None] | NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """Build a column of a known type from ``[N, ...]``, or one array (or ``None``) a row: images, tensors or numbers."""
+    """Build a column of a known type from ``[N, ...]``, or one array (or ``None``) a row: images, tensors, numbers."""
     if isinstance(kind, ImageType):
         return pixels_to_column(rows, kind)
     if isinstance(rows, np.ndarray) and isinstance(kind, pa.FixedShapeTensorType):

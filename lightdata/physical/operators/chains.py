@@ -102,8 +102,8 @@ class PixelWork:
             case EncodedImage(payload=payload):
                 return len(payload)
             case np.ndarray():
-                is_scaled = self.rest and isinstance(self.rest[0], ToTensor)
-                return value.size * np.dtype(self.rest[0].dtype).itemsize if is_scaled else value.nbytes
+                first = self.rest[0] if self.rest else None
+                return value.size * np.dtype(first.dtype).itemsize if isinstance(first, ToTensor) else value.nbytes
             case bytes():
                 return len(value)
         return 0
@@ -150,7 +150,7 @@ def compute_parts(
         start += rows.num_rows
         yield rows, {name: columns.pop(name) if name in columns else others[name] for name in made}
     if not work:
-        yield batch, made  # type: ignore[misc]  # then all of it is columns
+        yield batch, made
 
 
 def _start(chain: Chain, batch: pa.RecordBatch) -> Chain:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lightdata.config import batch_limit
 from lightdata.errors import DecodeError, RowError
-from lightdata.kernels.columns import are_pixels, pixels_to_column
+from lightdata.kernels.columns import pixels_to_column
 from lightdata.kernels.decode import (
     convert,
     decode_file,
@@ -23,7 +23,6 @@ from lightdata.kernels.decode import (
 from lightdata.kernels.decode_column import (
     OnFailure,
     Opened,
-    cut_by_bytes,
     decode_into,
     decoded_column,
     opened,
@@ -31,6 +30,7 @@ from lightdata.kernels.decode_column import (
 from lightdata.kernels.header import read_header
 from lightdata.kernels.raster import Raster
 from lightdata.kernels.resize import resize
+from lightdata.physical.operators.cut_pixels import cut_for_pixels, encoded_columns
 from lightdata.physical.stage import Context, in_row_order, uri_of, with_column
 from lightdata.types.image import (
     DYNAMIC_STORAGE,
@@ -176,7 +176,7 @@ def _images_of(files: pa.Array, images: list[EncodedImage | None]) -> pa.Array:
         or any(image.encoding == RAW for image in images if image is not None)
     ):
         return dynamic_images(images)
-    _, encodings, *known = zip(*images, strict=True) if images else [()] * 5  # type: ignore[arg-type]  # none is null
+    _, encodings, *known = zip(*images, strict=True) if images else [()] * 5
     fields = [
         plain_array(values, kind.type) for values, kind in zip((encodings, *known), [*DYNAMIC_STORAGE][1:], strict=True)
     ]
@@ -189,11 +189,11 @@ class ToPixelsOperator:
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """Decode all image columns of each batch."""
-        return in_row_order(_cut(batches), self._decoded_batch)
+        return in_row_order(cut_for_pixels(batches), self._decoded_batch)
 
     def _decoded_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         out = batch
-        for name in _encoded(batch):
+        for name in encoded_columns(batch):
             out = with_column(out, name, self._pixels(batch, name))
         return out
 
@@ -203,25 +203,3 @@ class ToPixelsOperator:
 
         images = [None if image is None else Opened.of(image) for image in iter_images(batch.column(name))]
         return decoded_column(images, failed)
-
-
-def _encoded(batch: pa.RecordBatch) -> list[str]:
-    """Name the image columns that are not pixels."""
-    columns = zip(batch.schema.names, batch.columns, strict=True)
-    return [
-        name
-        for name, column in columns
-        if isinstance(column.type, ImageType) and not column.type.spec.is_fixed and not are_pixels(column)
-    ]
-
-
-def _cut(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Cut batches so that the pixels of each take no more than a batch may."""
-    for batch in batches:
-        images = [iter_images(batch.column(name)) for name in _encoded(batch)]
-        sizes = [sum(one.decoded_bytes for one in row if one is not None) for row in zip(*images, strict=True)]
-        if sum(sizes) <= batch_limit():
-            yield batch
-            continue
-        for rows in cut_by_bytes(sizes):
-            yield batch.slice(rows.start, rows.stop - rows.start)
