@@ -148,7 +148,8 @@ class Builder:
             self.start = replace(self.start, task_rows=rows)
             self.coming_rows = rows
         elif self.is_heavy and (self.coming_rows is None or not self.least_rows <= self.coming_rows <= rows):
-            self.steps.append(Rebatch(rows=rows))  # shared out evenly among workers
+            # Shared out evenly among workers; rows are only brought together where batches may not span tasks.
+            self.steps.append(Rebatch(rows=rows, is_exact=self.batch_rows > 1 or self.least_rows > 1))
             self.coming_rows = rows
         stage = WorkStage(
             operators=tuple(self.operators),

@@ -153,19 +153,30 @@ class Pipeline:
 
 
 def in_row_order(
-    batch: pa.RecordBatch, process: Callable[[pa.RecordBatch], pa.RecordBatch]
+    batches: Iterator[pa.RecordBatch], process: Callable[[pa.RecordBatch], pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Process a batch; where a row fails, the rows before it are processed and passed on before the error is raised.
+    """Process batches; where a row fails, the rows before it are processed and passed on before the error is raised.
 
     So a limit that is satisfied by them never meets the error, and of two errors the one of the earlier row is raised.
+    While others work on a result, nothing here holds it or what it was made of.
     """
+    for batch in batches:
+        held = [batch]
+        del batch
+        yield from _in_row_order(held, process)
+
+
+def _in_row_order(
+    held: list[pa.RecordBatch], process: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     try:
-        result = process(batch)
+        made = [process(held[0])]
     except RowError as error:
         if error.row:
-            yield from in_row_order(batch.slice(0, error.row), process)
+            yield from _in_row_order([held[0].slice(0, error.row)], process)
         raise
-    yield result
+    held.clear()
+    yield made.pop()
 
 
 def hidden_names(batch: pa.RecordBatch) -> list[str]:
