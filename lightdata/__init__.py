@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from polars import col, lit, when
 
     from lightdata.dataset.dataset import Dataset
+    from lightdata.inference.model import Model
     from lightdata.io.files import Partitioning
     from lightdata.io.sinks.commit import WriteResult
     from lightdata.kernels.decode import decode_pixels
@@ -71,6 +72,7 @@ else:
     _DEFERRED = {
         "polars": "col lit when",
         "lightdata.dataset.dataset": "Dataset",
+        "lightdata.inference.model": "Model",
         "lightdata.io.files": "Partitioning",
         "lightdata.io.sinks.commit": "WriteResult",
         "lightdata.kernels.decode": "decode_pixels",
@@ -114,6 +116,7 @@ __all__ = [
     "ExecutionError",
     "ExpressionError",
     "LightdataError",
+    "Model",
     "ModelError",
     "NotRunError",
     "OutputExistsError",

@@ -17,7 +17,6 @@ from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
 from lightdata.physical.operators.project import DropOperator, RenameOperator
 from lightdata.physical.operators.read_files import ReadFilesOperator
-from lightdata.physical.stage import Operator
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -98,17 +97,14 @@ def _lower_work(step: Plan, builder: Builder) -> None:
             from lightdata.physical.operators.map_rows import MapRowsOperator  # noqa: PLC0415 - only for queries with such a step
 
             mapper = MapRowsOperator(function=function, kind=kind, schema=schema)
-            _lower_limited(mapper, step, builder, step.concurrency, Work.FUNCTION)
+            builder.add_limited(mapper, step, step.concurrency, Work.FUNCTION)
             builder.rows_are_listed &= kind == "map"
         case MapBatches():
             _lower_map_batches(step, builder)
-        case Infer(column=column, model=model):
-            from lightdata.inference.device import resolve_device  # noqa: PLC0415 - only for queries with such a step
-            from lightdata.physical.operators.infer import InferOperator  # noqa: PLC0415 - only for queries with such a step
+        case Infer():
+            from lightdata.physical.lower_infer import lower_infer  # noqa: PLC0415 - only for queries with such a step
 
-            on_gpu = resolve_device(model.device) != "cpu"
-            inferer = InferOperator(column=column, model=model, batch_rows=model.rows_of_call(on_gpu=on_gpu))
-            _lower_limited(inferer, step, builder, 1 if on_gpu else None, Work.PIXELS)
+            lower_infer(step, builder)
         case Write(sink=sink, directory=directory):
             from lightdata.physical.operators.write import WriteOperator  # noqa: PLC0415 - only for queries with such a step
 
@@ -133,16 +129,6 @@ def _gather(builder: Builder, *, multiple_of: int, least: int) -> None:
         builder.batch_rows = multiple_of
 
 
-def _lower_limited(operator: Operator, step: Plan, builder: Builder, concurrency: int | None, work: Work) -> None:
-    """Add an operator; where fewer workers may run it than there are, in a stage of its own."""
-    limit = builder.limited(concurrency)
-    if limit is not None:
-        builder.cut()
-    builder.add(operator, step_name(step), work, columns=work_of(schema_of(step.inputs[0])))
-    if limit is not None:
-        builder.cut(max_workers=limit)
-
-
 def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
     from lightdata.physical.operators.map_batches import MapBatchesOperator  # noqa: PLC0415 - only for queries with such a step
 
@@ -161,7 +147,7 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
         input_columns=step.input_columns,
         schema=step.schema,
     )
-    _lower_limited(operator, step, builder, step.concurrency, Work.FUNCTION)
+    builder.add_limited(operator, step, step.concurrency, Work.FUNCTION)
     builder.rows_are_listed = False
 
 
@@ -246,8 +232,8 @@ def _reads_pixels(step: Plan, column: str) -> bool:
             return any(_looks(chain, column) for one in expressions for chain in one.chains)
         case Filter(predicate=predicate):
             return any(_looks(chain, column) for chain in predicate.chains)
-        case Infer(column=read):
-            return read == column
+        case Infer(columns=columns):
+            return column in columns
         case Write(sink=sink):
             return sink.columns() is not None
         case MapRows() | MapBatches():
