@@ -125,7 +125,15 @@ def _descending(values: NDArray[Any], count: int) -> NDArray[np.int64]:
         return values.argmax(axis=1)[:, np.newaxis]
     # Bytes and truth values have no negatives.
     negative = -(values.astype(np.int16) if values.dtype.kind in "bu" else values)
-    return np.argsort(negative, axis=1, kind="stable")[:, :count].astype(np.int64, copy=False)
+    if count * 4 > values.shape[1]:
+        return np.argsort(negative, axis=1, kind="stable")[:, :count].astype(np.int64, copy=False)
+    order = np.sort(np.argpartition(negative, count - 1, axis=1)[:, :count], axis=1)
+    best = np.take_along_axis(negative, order, axis=1)
+    order = np.take_along_axis(order, np.argsort(best, axis=1, kind="stable"), axis=1)
+    tied = (negative <= best.max(axis=1, keepdims=True)).sum(axis=1) > count
+    if tied.any():  # of the last place's equals, the parting took any
+        order[tied] = np.argsort(negative[tied], axis=1, kind="stable")[:, :count]
+    return order
 
 
 def _named(model: Model, places: NDArray[np.int64]) -> pa.Array:

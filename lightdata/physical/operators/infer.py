@@ -21,8 +21,9 @@ from lightdata.kernels.rebatch import rebatch
 from lightdata.kernels.tally import tally
 from lightdata.physical.operators.picture import Picture, images_of, naming_row
 from lightdata.physical.stage import Context, with_column
-from lightdata.types.image import EncodedImage, ImageType
+from lightdata.types.image import EncodedImage
 from lightdata.types.operation import Operation, ToMode
+from lightdata.types.result_type import image_known
 from lightdata.types.tensor import is_tensor
 
 Column = NDArray[Any] | list[NDArray[Any] | None]
@@ -82,11 +83,12 @@ class InferOperator:
 
     def _images(self, batch: pa.RecordBatch, column: str, one: ImageInput) -> Column:
         """Give the pixels of a column: a view where they lie side by side, one array where they have one size."""
-        array = batch.column(column)
-        spec = array.type.spec if isinstance(array.type, ImageType) else None
-        if spec is not None and spec.is_fixed and spec.mode == one.mode and not array.null_count:
+        array, stage = batch.column(column), f"infer({column})"
+        known = image_known(array.type)
+        if known is not None and known.mode == one.mode and not array.null_count and len(array):
+            with naming_row(batch, 0, stage):
+                _check_size(one, known.height or 0, known.width or 0)
             return array.to_numpy_ndarray()
-        stage = f"infer({column})"
         pixels: list[NDArray[Any] | None] = []
         together: NDArray[Any] | None = None
         for number, image in enumerate(images_of(batch, column, stage)):
