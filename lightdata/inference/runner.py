@@ -67,7 +67,7 @@ class Runner:
         """Rows of a call; ``None`` until the first rows have told how many are fastest."""
 
         self._most = most_rows
-        self._model = model
+        self.model = model
         self._is_padded = lanes > 1 or model.fixed_rows is not None
         self._guard = threading.Lock()
         self._lanes: SimpleQueue[Lane] = SimpleQueue()
@@ -79,7 +79,7 @@ class Runner:
     @property
     def inputs(self) -> Sequence[ImageInput | ValueInput]:
         """What the session takes."""
-        return self._model.inputs
+        return self.model.inputs
 
     def calls(self, rows: int) -> int:
         """Tell how many calls so many rows take."""
@@ -145,9 +145,9 @@ class Runner:
         with self._guard:
             if self.rows is not None and self.rows < rows:
                 return  # the other lane has met the same
-            if rows == 1 or self._model.fixed_rows is not None:
+            if rows == 1 or self.model.fixed_rows is not None:
                 raise DeviceError(
-                    f"the device has no memory for {rows} rows of {self._model.file.name} in one call: {error}"
+                    f"the device has no memory for {rows} rows of {self.model.file.name} in one call: {error}"
                 ) from error
             self.rows = rows // 2
             _LOG.warning("the device has no memory for %d rows in one call; going on with %d", rows, self.rows)
@@ -162,7 +162,7 @@ class Runner:
                 self.rows = self.rows or best_rows(lambda rows: _timed(lane, values, rows), self._most)
             finally:
                 self._lanes.put(lane)
-        _LOG.info("batch_size='auto' takes %d rows for %s", self.rows, self._model.file.name)
+        _LOG.info("batch_size='auto' takes %d rows for %s", self.rows, self.model.file.name)
 
 
 def _until_failure(items: Iterator[_T], failure: list[Exception]) -> Iterator[_T]:
