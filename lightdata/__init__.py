@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from lightdata.dataset.dataset import Dataset
     from lightdata.inference.model import Model
+    from lightdata.inference.versions import show_versions
     from lightdata.io.files import Partitioning
     from lightdata.io.sinks.commit import WriteResult
     from lightdata.kernels.decode import decode_pixels
@@ -73,6 +74,7 @@ else:
         "polars": "col lit when",
         "lightdata.dataset.dataset": "Dataset",
         "lightdata.inference.model": "Model",
+        "lightdata.inference.versions": "show_versions",
         "lightdata.io.files": "Partitioning",
         "lightdata.io.sinks.commit": "WriteResult",
         "lightdata.kernels.decode": "decode_pixels",
@@ -156,6 +158,7 @@ __all__ = [
     "read_text",
     "read_tfrecords",
     "read_webdataset",
+    "show_versions",
     "sql",
     "tensor_type",
     "when",

@@ -157,8 +157,9 @@ class Verbs:
             Passed to ``fn`` after the row.
         concurrency : int or (int, int), optional
             Workers that may run it at most; by default all.
-        constructor : fn_constructor_args, fn_constructor_kwargs
-            For a class.
+        constructor : fn_constructor_args, fn_constructor_kwargs, num_gpus
+            For a class. ``num_gpus`` gives each of its processes so many GPUs, or a part of one, for itself:
+            CUDA_VISIBLE_DEVICES names no others; there are no more processes than the GPUs allow.
 
         Examples
         --------
@@ -302,7 +303,7 @@ def _as_expr(value: Any) -> pl.Expr:
 
 
 def _constructor(step: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    if unknown := given.keys() - {"fn_constructor_args", "fn_constructor_kwargs"}:
+    if unknown := given.keys() - {"fn_constructor_args", "fn_constructor_kwargs", "num_gpus"}:
         raise ArgumentError(f"{step} has no argument {', '.join(sorted(unknown))}")
     return {name.removeprefix("fn_"): value for name, value in given.items()}
 

@@ -181,6 +181,26 @@ def gpu_count() -> int:
     return 0 if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) else count.value
 
 
+def gpu_names() -> list[str]:
+    """Name the GPUs, as the driver does."""
+    if not gpu_count():
+        return []
+    driver, names = ctypes.CDLL(_DRIVER), []
+    for index in range(gpu_count()):
+        name, device = ctypes.create_string_buffer(100), ctypes.c_int(0)
+        driver.cuDeviceGet(ctypes.byref(device), index)
+        driver.cuDeviceGetName(name, len(name), device)
+        names.append(name.value.decode(errors="replace"))
+    return names
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Name the GPUs of this process as CUDA_VISIBLE_DEVICES does."""
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    count = gpu_count()
+    return tuple(named[:count]) if len(named) >= count else tuple(map(str, range(count)))
+
+
 def _driver_obstacle() -> str:
     try:
         ctypes.CDLL(_DRIVER)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from lightdata.errors import DeviceError
 from lightdata.inference.lane import Lane, Pin
 from lightdata.inference.model import ImageInput, Model, ValueInput
+from lightdata.inference.profile import nodes_by_provider
 
 _T = TypeVar("_T")
 _LOG = logging.getLogger("lightdata")
@@ -60,11 +61,24 @@ class Runner:
     """An open session with its lanes."""
 
     def __init__(
-        self, session: Any, model: Model, *, rows: int | None, most_rows: int, lanes: int = 1, pin: Pin | None = None
+        self,
+        session: Any,
+        model: Model,
+        *,
+        rows: int | None,
+        most_rows: int,
+        lanes: int = 1,
+        pin: Pin | None = None,
     ) -> None:
         self.session = session
+        self.nodes: Mapping[str, int] = {}
+        """How many nodes of the graph each execution provider runs, where the session is profiled until it has run."""
+
         self.rows = rows
         """Rows of a call; ``None`` until the first rows have told how many are fastest."""
+
+        self.is_profiled = False
+        """Whether the session keeps a profile, which its first call ends."""
 
         self._most = most_rows
         self.model = model
@@ -152,8 +166,23 @@ class Runner:
             self.rows = rows // 2
             _LOG.warning("the device has no memory for %d rows in one call; going on with %d", rows, self.rows)
 
+    def _profile(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Ask, with the first row, where the nodes of the graph run: it warms the device up too."""
+        with self._guard:
+            if not self.is_profiled:
+                return
+            self.is_profiled = False
+            lane = self._lanes.get()
+            try:
+                lane.run({name: array[:1] for name, array in values.items()}, self.model.fixed_rows or 1)
+                self.nodes = nodes_by_provider(self.session)
+            finally:
+                self._lanes.put(lane)
+
     def _find_rows(self, values: Mapping[str, NDArray[Any]]) -> None:
         """Find the largest call that pays, where nobody has said how large it should be."""
+        if self.is_profiled:
+            self._profile(values)
         if self.rows is not None:
             return
         with self._guard:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +27,12 @@ GPU_LANES = 2
 
 
 def open_runner(
-    model: Model, placement: Placement, *, lanes: int | None = None, in_graph: bool | None = None
+    model: Model,
+    placement: Placement,
+    *,
+    lanes: int | None = None,
+    in_graph: bool | None = None,
+    is_profiled: bool | None = None,
 ) -> Runner:
     """Open a session on a device, and what runs it there.
 
@@ -37,6 +44,9 @@ def open_runner(
         Whether pixels are normalised by the model itself, by default on a GPU: fewer bytes go there. A CPU takes the
         same time either way, and would have to rewrite the model in every worker.
 
+    is_profiled : bool, optional
+        Whether the first call tells where the nodes of the graph run, by default on a GPU.
+
     Raises
     ------
     DeviceError
@@ -44,9 +54,10 @@ def open_runner(
     """
     on_gpu = placement.on_gpu
     source, model = rewritten(model, in_graph=on_gpu if in_graph is None else in_graph)
-    session = _open(source, placement, model)
+    is_profiled = on_gpu if is_profiled is None else is_profiled
+    session = _open(source, placement, model, is_profiled=is_profiled)
     rows = None if model.batch_rows == "auto" else model.rows_of_call(on_gpu=on_gpu)
-    return Runner(
+    runner = Runner(
         session,
         model,
         rows=rows,
@@ -54,6 +65,8 @@ def open_runner(
         lanes=lanes or (GPU_LANES if on_gpu else 1),
         pin=_pin if on_gpu else None,
     )
+    runner.is_profiled = is_profiled
+    return runner
 
 
 def most_rows(model: Model, *, on_gpu: bool) -> int:
@@ -63,7 +76,7 @@ def most_rows(model: Model, *, on_gpu: bool) -> int:
     return model.rows_of_call(on_gpu=on_gpu)
 
 
-def _open(source: str | bytes, placement: Placement, model: Model) -> Any:
+def _open(source: str | bytes, placement: Placement, model: Model, *, is_profiled: bool) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - half a second, only for those who infer
 
     providers = [(name, dict(options)) for name, options in placement.providers] or [_cuda(placement, model)]
@@ -71,8 +84,12 @@ def _open(source: str | bytes, placement: Placement, model: Model) -> Any:
         preload(ort)
     if providers[-1][0] != "CPUExecutionProvider":
         providers.append(("CPUExecutionProvider", {}))
+    options = session_options()
+    if is_profiled:
+        options.enable_profiling = True
+        options.profile_file_prefix = os.path.join(tempfile.gettempdir(), f"lightdata-profile-{os.getpid()}")
     try:
-        session = ort.InferenceSession(source, session_options(), providers=providers)
+        session = ort.InferenceSession(source, options, providers=providers)
     except Exception as error:
         raise ModelError(f"{model.file.name} cannot be opened with {providers[0][0]}: {error}") from error
     if session.get_providers()[0] != providers[0][0]:

@@ -17,6 +17,7 @@ from lightdata.physical.driver_steps import Conform, LimitRows, Rebatch
 from lightdata.physical.operators.decode_images import DecodeImagesOperator
 from lightdata.physical.operators.project import DropOperator, RenameOperator
 from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.stage import Operator
 from lightdata.plan.node import (
     DecodeImages,
     Drop,
@@ -97,7 +98,7 @@ def _lower_work(step: Plan, builder: Builder) -> None:
             from lightdata.physical.operators.map_rows import MapRowsOperator  # noqa: PLC0415 - only for queries with such a step
 
             mapper = MapRowsOperator(function=function, kind=kind, schema=schema)
-            builder.add_limited(mapper, step, step.concurrency, Work.FUNCTION)
+            _add_function(mapper, step, builder)
             builder.rows_are_listed &= kind == "map"
         case MapBatches():
             _lower_map_batches(step, builder)
@@ -135,7 +136,9 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
     rows = step.batch_rows
     if rows is not None:
         fitting = math.lcm(builder.batch_rows, rows)
-        is_apart = bool(builder.operators) and builder.limited(step.concurrency) is not None
+        is_apart = bool(builder.operators) and (
+            builder.limited(step.concurrency) is not None or bool(step.function.num_gpus)
+        )
         if builder.rows_are_listed and not builder.steps and not is_apart and fitting <= max(MAX_TASK_ROWS, rows):
             builder.batch_rows = fitting
         else:
@@ -147,8 +150,18 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
         input_columns=step.input_columns,
         schema=step.schema,
     )
-    builder.add_limited(operator, step, step.concurrency, Work.FUNCTION)
+    _add_function(operator, step, builder)
     builder.rows_are_listed = False
+
+
+def _add_function(operator: Operator, step: MapRows | MapBatches, builder: Builder) -> None:
+    most = step.concurrency
+    if step.function.num_gpus:
+        from lightdata.physical.lower_infer import on_gpus  # noqa: PLC0415 - only for queries with such a step
+
+        operator, places = on_gpus(operator, step.function)
+        most = min(filter(None, (places, most)))
+    builder.add_limited(operator, step, most, Work.FUNCTION)
 
 
 def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) -> None:

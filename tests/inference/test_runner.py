@@ -1,7 +1,10 @@
 """The path to every device, on the CPU: bindings, padding, two calls at a time, less memory than was asked for."""
 
 import logging
+import os
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,3 +239,15 @@ def test_a_device_that_is_not_there_is_refused(device, missing, gpus, words):
     check_device(device)
     with pytest.raises(DeviceError, match=words):
         choose_device(device, missing, gpus)
+
+
+def test_the_first_call_tells_where_nodes_run(tmp_path):
+    """A profile of one row counts the graph's nodes by provider, leaves no file, and changes no result."""
+    model = ld.Model.of(classifier(tmp_path / "m.onnx"), preprocess={})
+    run = open_runner(model, CPU, is_profiled=True)
+    pixels = images(21)
+    np.testing.assert_allclose(answers(run, pixels), expected(tmp_path, pixels), rtol=1e-5, atol=1e-6)
+    assert run.nodes.keys() == {"CPUExecutionProvider"}
+    assert 1 <= run.nodes["CPUExecutionProvider"] <= 4
+    assert list(Path(tempfile.gettempdir()).glob(f"lightdata-profile-{os.getpid()}*")) == []
+    run.close()

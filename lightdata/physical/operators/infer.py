@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from lightdata.inference.session import open_runner
 from lightdata.kernels.columns import to_numpy
 from lightdata.kernels.rebatch import rebatch
 from lightdata.kernels.tally import tally
+from lightdata.physical.gpu_share import GpuShare, HeldPlace
 from lightdata.physical.operators.picture import Picture, images_of, naming_row
 from lightdata.physical.stage import Context, with_column
 from lightdata.types.image import EncodedImage
@@ -42,10 +43,21 @@ class InferOperator:
     batch_rows: int
     """Rows of one call of the model, at most."""
 
+    share: GpuShare | None = None
+    """The GPUs that processes take one each of."""
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Run the model on each batch."""
-        runner = context.resource(self, lambda: open_runner(self.model, self.placement), Runner.close)
+        placement = self.placement
+        if self.share is not None:
+            held = context.resource(self.share, self.share.take, HeldPlace.release)
+            placement = replace(placement, index=held.number)
+        runner = context.resource(self, lambda: open_runner(self.model, placement), Runner.close)
+        is_counted = bool(runner.nodes) or not runner.is_profiled
         for (batch, feeds), answers in runner.stream(self._work(batches, runner)):
+            if not is_counted and runner.nodes:
+                is_counted = True
+                _count_nodes(runner.nodes)
             for feed in feeds:
                 tally("model_calls", runner.calls(len(feed)))
                 tally("model_rows", len(feed))
@@ -103,6 +115,12 @@ class InferOperator:
                 pixels, together = list(pixels), None
             pixels.append(made)
         return pixels if together is None else together
+
+
+def _count_nodes(nodes: Mapping[str, int]) -> None:
+    on_cpu = nodes.get("CPUExecutionProvider", 0)
+    tally("nodes_on_cpu", on_cpu)
+    tally("nodes_on_gpu", sum(nodes.values()) - on_cpu)
 
 
 def _prepared(one: ImageInput, image: EncodedImage) -> NDArray[Any]:
