@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from polars import col, lit, when
 
     from lightdata.dataset.dataset import Dataset
+    from lightdata.inference.model import Model
+    from lightdata.inference.versions import show_versions
     from lightdata.io.files import Partitioning
     from lightdata.io.sinks.commit import WriteResult
     from lightdata.kernels.decode import decode_pixels
@@ -72,6 +74,8 @@ else:
     _DEFERRED = {
         "polars": "col lit when",
         "lightdata.dataset.dataset": "Dataset",
+        "lightdata.inference.model": "Model",
+        "lightdata.inference.versions": "show_versions",
         "lightdata.io.files": "Partitioning",
         "lightdata.io.sinks.commit": "WriteResult",
         "lightdata.kernels.decode": "decode_pixels",
@@ -121,6 +125,7 @@ __all__ = [
     "ExecutionError",
     "ExpressionError",
     "LightdataError",
+    "Model",
     "ModelError",
     "NotRunError",
     "OutputExistsError",
@@ -160,6 +165,7 @@ __all__ = [
     "read_text",
     "read_tfrecords",
     "read_webdataset",
+    "show_versions",
     "sql",
     "tensor_type",
     "when",

@@ -37,6 +37,8 @@ _ALLOCATORS = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     # One allocator for all: two would each keep what the other could use.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # One heap for all threads, for the same reason: a worker has one that works, and one that listens.
+    "MALLOC_ARENA_MAX": "1",
 }
 """How memory is had; not for the processes that workers start."""
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import polars as pl
 import pyarrow as pa
 
-from lightdata.config import config
+from lightdata.config import memory_limit
 from lightdata.errors import ExecutionError, ExpressionError
 from lightdata.expr.deferred import in_words
 from lightdata.interrupt import interruptible, interrupts_deferred
@@ -31,7 +31,7 @@ from lightdata.types.schema import Schema
 _T = TypeVar("_T")
 
 POLARS_SHARE = 2
-"""The part of ``memory_limit_bytes`` that Polars has where a query runs in it, one in so many; pixels have the rest."""
+"""The part of the memory limit that Polars has where a query runs in it, one in so many; pixels have the rest."""
 
 Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
 """Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
@@ -200,7 +200,7 @@ def collect_frames(
 ) -> Generator[pl.DataFrame, None, None]:
     """Run a query in Polars' streaming engine and give its rows in order, as frames that are not empty.
 
-    Polars may take its share of ``memory_limit_bytes``, then it spills what it can.
+    Polars may take its share of the memory limit, then it spills what it can.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def collect_frames(
         In Polars' words; but an error of an upstream is raised as it was.
     """
     batches: Any = None
-    with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
+    with memory_budget(memory_limit() // POLARS_SHARE):
         try:
             # Not lazily: the query then runs while the thread that waits for it is made.
             batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=False, chunk_size=rows))

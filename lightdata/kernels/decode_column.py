@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightdata.config import config
+from lightdata.config import batch_limit
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.header import read_header
@@ -113,19 +113,18 @@ def _column(pixels: NDArray[np.uint8], ends: list[int], images: list[EncodedImag
     return images_of_fields(fields, None if all(valid) else [not ok for ok in valid])
 
 
-def cut_by_bytes(images: Sequence[Opened | None]) -> Iterator[slice]:
-    """Cut rows so that the pixels of each part take at most ``batch_bytes``, or one image.
+def cut_by_bytes(sizes: Sequence[int]) -> Iterator[slice]:
+    """Cut rows so that each part takes at most as many bytes as a batch may, or one row.
 
-    >>> list(cut_by_bytes([None, None]))
-    [slice(0, 2, None)]
+    >>> list(cut_by_bytes([0, 0])), list(cut_by_bytes([]))
+    ([slice(0, 2, None)], [slice(0, 0, None)])
     """
-    limit = config().batch_bytes
+    limit = batch_limit()
     start, size = 0, 0
-    for number, image in enumerate(images):
-        nbytes = 0 if image is None else image.nbytes
+    for number, nbytes in enumerate(sizes):
         if size + nbytes > limit and number > start:
             yield slice(start, number)
             start, size = number, 0
         size += nbytes
-    if start < len(images) or not images:
-        yield slice(start, len(images))
+    if start < len(sizes) or not sizes:
+        yield slice(start, len(sizes))

@@ -10,8 +10,8 @@ import pyarrow as pa
 from lightdata.types.plain_array import number_array
 
 
-def rebatch(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Give batches of exactly ``rows`` rows, the last with what is left.
+def rebatch(batches: Iterator[pa.RecordBatch], rows: int, most_bytes: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Give batches of exactly ``rows`` rows, the last with what is left; of fewer where they take ``most_bytes``.
 
     >>> [batch.num_rows for batch in rebatch(iter([pa.record_batch({"a": range(5)})] * 2), 4)]
     [4, 4, 2]
@@ -19,6 +19,9 @@ def rebatch(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
     held: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:
+        if most_bytes is not None and count and sum(one.nbytes for one in (*held, batch)) > most_bytes:
+            yield _take(held, count)[0]
+            held, count = [], 0
         held.append(batch)
         count += batch.num_rows
         while count >= rows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from lightdata.config import batch_limit
 from lightdata.errors import SchemaError
 from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rebatch import rebatch
@@ -38,10 +39,12 @@ class Rebatch:
     """Cut the stream every ``rows`` rows, whatever the tasks were."""
 
     rows: int
+    is_exact: bool = True
+    """Whether somebody asked for so many rows; else there are fewer where they are large."""
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Cut the stream anew."""
-        return rebatch(batches, self.rows)
+        return rebatch(batches, self.rows, None if self.is_exact else batch_limit())
 
     def __str__(self) -> str:
         return f"batches of {self.rows} rows"

@@ -12,6 +12,7 @@ import pyarrow as pa
 from lightdata.errors import ColumnNotFoundError, RowError
 from lightdata.kernels.batch_format import from_output, to_format
 from lightdata.kernels.rebatch import rebatch
+from lightdata.physical.operators.cut_pixels import cut_for_pixels
 from lightdata.physical.operators.map_rows import declared
 from lightdata.physical.stage import Context, uri_of, without_hidden
 from lightdata.plan.function import UserFunction
@@ -31,9 +32,17 @@ class MapBatchesOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Call the function on each batch."""
         call = context.resource(self, self.function.build)
-        for batch in batches if self.batch_rows is None else rebatch(batches, self.batch_rows):
+        for batch in self._cut(batches):
             if batch.num_rows:
-                yield from self._outputs(call, batch)
+                held = [batch]
+                del batch  # else it would still be there while the next one is made
+                yield from self._outputs(call, held.pop())
+
+    def _cut(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Give batches of as many rows as were asked for; else of what there is, in parts where pixels take much."""
+        if self.batch_rows is not None:
+            return rebatch(batches, self.batch_rows)
+        return cut_for_pixels(batches) if self.batch_format in ("numpy", "pandas") else batches
 
     def _outputs(self, call: Any, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from lightdata.config import batch_limit
 from lightdata.errors import ReadError
 from lightdata.io.location import file_content, read_image_head
 from lightdata.io.source import URI
 from lightdata.kernels.tally import tally
-from lightdata.physical.stage import Context, in_row_order, with_column
+from lightdata.physical.stage import Context, with_column
 from lightdata.types.plain_array import plain_array
 
 WHOLE_ROWS = 32
@@ -37,38 +38,65 @@ class ReadFilesOperator:
     """Whether the header of an image is enough."""
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
-        """Read the files of each batch."""
+        """Read the files of each batch, and pass on what has been read before too much is in memory."""
         for batch in batches:
             start, step = 0, WHOLE_ROWS if batch.num_rows <= WHOLE_ROWS else BATCH_ROWS
             while start < batch.num_rows:
-                before = context.tally.bytes_read
-                yield from in_row_order(batch.slice(start, step), lambda rows: self._with_bytes(rows, context))
-                start += step
-                mean = (context.tally.bytes_read - before) / step
+                read: list[_Read] = []
+                failure = self._read_some(batch.slice(start, step), read, context)
+                start += len(read)
+                mean = _count(read, is_whole=not self.only_heads) / max(len(read), 1)
                 step = max(BATCH_ROWS, int(BATCH_BYTES / max(mean, 1)))
+                if read:
+                    yield self._with_bytes(batch.slice(start - len(read), len(read)), read)
+                if failure is not None:
+                    raise failure
 
-    def _with_bytes(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
-        paths = batch.column(self.path)
-        read = [self._read(path, number, context) for number, path in enumerate(paths.to_pylist())]
-        if not self.only_heads:
-            sizes = [len(value) for value, _ in read if value is not None]
-            tally("files_opened", len(sizes))
-            tally("bytes_read", sum(sizes))
-        out = with_column(batch, self.column, plain_array([value for value, _ in read], pa.large_binary()))
-        out = with_column(out, URI, paths)
-        if self.on_error != "skip":
-            return out
-        return out.filter(plain_array([ok for _, ok in read], pa.bool_()))
+    def _read_some(self, rows: pa.RecordBatch, read: list[_Read], context: Context) -> ReadError | None:
+        """Read files until they take as much as a batch may; gives the error that ended it earlier."""
+        most, size = batch_limit(), 0
+        for number, path in enumerate(rows.column(self.path).to_pylist()):
+            try:
+                read.append(self._read(path, number, context))
+            except ReadError as error:
+                return error
+            size += len(read[-1].content or b"")
+            if size >= most:
+                return None
+        return None
 
-    def _read(self, path: str | None, number: int, context: Context) -> tuple[bytes | None, bool]:
+    def _with_bytes(self, batch: pa.RecordBatch, read: list[_Read]) -> pa.RecordBatch:
+        out = with_column(batch, self.column, plain_array([one.content for one in read], pa.large_binary()))
+        out = with_column(out, URI, batch.column(self.path))
+        is_kept = [one.is_kept for one in read]
+        read.clear()  # the column holds a copy
+        return out if self.on_error != "skip" else out.filter(plain_array(is_kept, pa.bool_()))
+
+    def _read(self, path: str | None, number: int, context: Context) -> _Read:
         if path is None:
-            return None, True
+            return _Read(None, True)
         try:
             read = read_image_head if self.only_heads else file_content
-            return read(path, self.filesystem), True
+            return _Read(read(path, self.filesystem), True)
         except ReadError as error:
             located = error.at(row=number, stage="read")
             if self.on_error == "raise":
                 raise located from error.__cause__
             context.failures.append(located)
-            return None, False
+            return _Read(None, False)
+
+
+class _Read(NamedTuple):
+    """What became of one row."""
+
+    content: bytes | None
+    is_kept: bool
+
+
+def _count(read: list[_Read], *, is_whole: bool) -> int:
+    """Count files that were read whole, and give their bytes."""
+    sizes = [len(one.content) for one in read if one.content is not None]
+    if is_whole:
+        tally("files_opened", len(sizes))
+        tally("bytes_read", sum(sizes))
+    return sum(sizes)
