@@ -30,7 +30,6 @@ sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
 from pixels import MEAN, STD, brighten, load_model
 
-from lightdata.kernels.jpeg import decode_scaled
 from lightdata.kernels.png import encode_png
 from lightdata.kernels.raster import Raster
 from lightdata.kernels.resize import resize
@@ -122,8 +121,9 @@ def measure_limits(paths: list[str], model: str) -> Limits:
 
 def decode_small(data: bytes) -> Any:
     """Decode a photo that is resized next: at 1/2, 1/4 or 1/8 of its size, if twice what is wanted is left."""
-    scaled = decode_scaled(data, "RGB", SIDE, SIDE)
-    return simplejpeg.decode_jpeg(data, "RGB") if scaled is None else scaled
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    scale = next((one for one in (8, 4, 2) if min(height, width) >= 2 * SIDE * one), 1)
+    return simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // scale), min_width=-(-width // scale))
 
 
 def prepared(pixels: Any) -> Any:
@@ -167,7 +167,7 @@ def needed(limits: Limits) -> dict[str, tuple[float, float, str]]:
             limits.png_bytes,
             f"{words}, encode; write {limits.png_bytes / 1e3:.0f} kB",
         ),
-        "classify": (load + limits.prepare_ms + limits.model_ms, 0, f"{words}, model"),
+        "classify": (load + limits.model_ms, 0, f"{words}, model"),
     }
 
 
