@@ -104,9 +104,9 @@ def test_large_photos_are_decoded_one_by_one(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_large_files_are_read_one_by_one(tmp_path):
-    """64 files of 48 MB, 3 GB, go through 256 MB."""
+    """64 files of 48 MB, 3 GB, go through 256 MB, one apart: a file is read whole whatever the limit."""
     scans = fill(tmp_path, Image.fromarray(np.zeros((4000, 4000, 3), np.uint8)), 64, "tif")
-    assert peak_mb("large files", scans, "", limit_mb=256) <= 256 + FLOOR_MB
+    assert peak_mb("large files", scans, "", limit_mb=256) <= 256 + FLOOR_MB + 48
 
 
 @pytest.fixture
