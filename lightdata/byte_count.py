@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Any
 
 _UNITS = {
@@ -40,7 +41,7 @@ def bytes_of(size: Any, *, name: str) -> int:
     if isinstance(size, int) and not isinstance(size, bool):
         count = size
     elif isinstance(size, str) and (found := _TEXT.fullmatch(size)) and found[2].lower() in _UNITS:
-        count = int(float(found[1]) * _UNITS[found[2].lower()])
+        count = int(Fraction(found[1]) * _UNITS[found[2].lower()])
     if count < 1:
         raise ValueError(
             f"{name} must be a positive number of bytes, or text such as '2GB' or '512MiB' "

@@ -50,7 +50,7 @@ MOST_BATCH_BYTES = 32 << 20
 
 LEAST_BATCH_BYTES = 64 << 10
 
-BATCHES_IN_WORK = 8
+BATCHES_IN_WORK = 16
 """Batches' bytes that a worker may need at once. It makes one of another, twice where a user's function or a file
 format keeps a copy, while two tasks wait and results are on the way, which have half of it."""
 

@@ -6,7 +6,7 @@ How the limit is shared out. Code that disagrees with this is wrong.
   Stages   The rest, in equal parts: all of them may run at once, each with workers of its own.
   Workers  Equal parts of a stage's. Half of a worker's is for results on the way (its credit), from the moment they
            are made until the consumer takes the next; the other half is for what it is working on.
-  Batches  An eighth of a worker's, so that inputs that wait, what is made of them and results fit.
+  Batches  A sixteenth of a worker's, so that inputs that wait, what is made of them and results fit.
   Beyond   One batch always goes on its way, and one image is always decoded, however large: else nothing would move.
            What the consumer keeps, or asks for as one batch, is the consumer's.
 """

@@ -159,8 +159,8 @@ class Builder:
             self.start = replace(self.start, task_rows=rows)
             self.coming_rows = rows
         elif self.is_heavy and (self.coming_rows is None or not self.least_rows <= self.coming_rows <= rows):
-            # Shared out evenly among workers; rows are only brought together where batches may not span tasks.
-            self.steps.append(Rebatch(rows=rows, is_exact=self.batch_rows > 1 or self.least_rows > 1))
+            multiple = self.batch_rows if self.least_rows == 1 else None
+            self.steps.append(Rebatch(rows=rows, multiple_of=multiple))  # shared out evenly among workers
             self.coming_rows = rows
         stage = WorkStage(
             operators=tuple(self.operators),
@@ -186,7 +186,7 @@ class Builder:
 
     def rebatch(self, rows: int) -> None:
         """End the stage, and cut the stream every few ``rows``: the rows of a batch may come from several tasks."""
-        self.cut(Rebatch(rows=-(-TASK_ROWS // rows) * rows))
+        self.cut(Rebatch(rows=-(-TASK_ROWS // rows) * rows, multiple_of=rows))
         self.batch_rows = rows
 
     def limited(self, workers: int | None) -> int | None:

@@ -39,12 +39,14 @@ class Rebatch:
     """Cut the stream every ``rows`` rows, whatever the tasks were."""
 
     rows: int
-    is_exact: bool = True
-    """Whether somebody asked for so many rows; else there are fewer where they are large."""
+    multiple_of: int | None = None
+    """Where rows are large there are fewer, a multiple of so many; ``None`` where there must be as many as said."""
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Cut the stream anew."""
-        return rebatch(batches, self.rows, None if self.is_exact else batch_limit())
+        if self.multiple_of is None:
+            return rebatch(batches, self.rows)
+        return rebatch(batches, self.rows, batch_limit(), self.multiple_of)
 
     def __str__(self) -> str:
         return f"batches of {self.rows} rows"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from lightdata.config import batch_limit
@@ -66,10 +67,10 @@ class ReadFilesOperator:
         return None
 
     def _with_bytes(self, batch: pa.RecordBatch, read: list[_Read]) -> pa.RecordBatch:
-        out = with_column(batch, self.column, plain_array([one.content for one in read], pa.large_binary()))
+        out = with_column(batch, self.column, _column([one.content for one in read]))
         out = with_column(out, URI, batch.column(self.path))
         is_kept = [one.is_kept for one in read]
-        read.clear()  # the column holds a copy
+        read.clear()  # the column holds them
         return out if self.on_error != "skip" else out.filter(plain_array(is_kept, pa.bool_()))
 
     def _read(self, path: str | None, number: int, context: Context) -> _Read:
@@ -91,6 +92,14 @@ class _Read(NamedTuple):
 
     content: bytes | None
     is_kept: bool
+
+
+def _column(contents: list[bytes | None]) -> pa.Array:
+    """Build a column of files; a single one, which may be large, is not copied."""
+    if len(contents) != 1 or contents[0] is None:
+        return plain_array(contents, pa.large_binary())
+    ends = pa.py_buffer(np.array([0, len(contents[0])], np.int64))
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(contents[0])])
 
 
 def _count(read: list[_Read], *, is_whole: bool) -> int:
