@@ -23,7 +23,8 @@ def with_progress(
 ) -> Iterator[pa.RecordBatch]:
     """Pass batches on, showing rows, rate and time left on a terminal; silent elsewhere or if it is switched off.
 
-    The rate is that of the rows after the first batch: before it workers start and models warm up. ``rows`` says how many rows a batch stands for: its own, or those of the files it lists.
+    The rate is that of the rows after the first batch: before it workers start and models warm up. ``rows`` says how
+    many rows a batch stands for: its own, or those of the files it lists.
     """
     if not config().progress or not sys.stderr.isatty():
         yield from batches

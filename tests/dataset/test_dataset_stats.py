@@ -190,7 +190,7 @@ def test_model_calls(tmp_path):
 
 
 def test_the_stage_that_others_waited_for_is_told():
-    """Of two stages the one whose workers had least leisure is the bottleneck, and nobody is busier than all the time."""
+    """The stage whose workers had least leisure is the bottleneck, and none is busier than all the time."""
     ld.config(workers=0)
     data = ld.range(20).map_batches(slow, batch_size=5).with_columns(twice=ld.col("id") * 2)
     data.take_all()
