@@ -443,7 +443,7 @@ def test_a_gpu_gets_tasks_of_whole_calls(tmp_path, rows):
         classifier(tmp_path / "m.onnx"), preprocess={}, providers=["CUDAExecutionProvider"], batch_size=rows
     )
     plan = dataset(images(4)).infer(model)._plan
-    *_, cut, stage = lower(plan, workers=4).steps
+    cut, stage, *_ = lower(plan, workers=4).steps
     calls = 256 if rows == "auto" else rows
     assert stage.max_workers == 1
     assert cut.rows >= 8 * calls
