@@ -37,6 +37,7 @@ bench: setup
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python benchmarks/bench_infer_gpu.py $(IMAGES)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis examples/out

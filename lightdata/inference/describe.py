@@ -16,6 +16,7 @@ from lightdata.inference.model import ImageInput, Layout, Model, Output, Precisi
 from lightdata.inference.model_file import ModelFile, find_model, read_json
 from lightdata.inference.postprocess import chosen_postprocess, port_after
 from lightdata.inference.preprocess import Statements, choose_preprocess
+from lightdata.inference.rewrite import check_halves
 
 _CHANNELS = (1, 3, 4)
 _CHANNEL_NAME = re.compile(r"c|.*chan.*", re.IGNORECASE)
@@ -85,6 +86,8 @@ def _check_run(options: Mapping[str, Any]) -> None:
         raise ArgumentError(f"batch_size must be a positive number of rows, or 'auto'; got {rows!r}")
     if precision not in get_args(Precision):
         raise ArgumentError(f"precision must be one of {', '.join(map(repr, get_args(Precision)))}; got {precision!r}")
+    if precision == "fp16":
+        check_halves()
     if layout is not None and layout not in get_args(Layout):
         raise ArgumentError(f"layout must be 'NCHW' or 'NHWC'; got {layout!r}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ def rewritten(model: Model, *, in_graph: bool) -> tuple[str | bytes, Model]:
     onnx = _onnx()
     if onnx is None or _size(model.file) > _MAX_BYTES:
         if halves:
-            wanted = 'the package onnx (run: pip install "lightdata[onnx]")' if onnx is None else "a smaller model"
-            raise ModelError(f"precision='fp16' needs {wanted}, or a model that is exported in half floats")
+            check_halves()
+            raise ModelError("precision='fp16' needs a smaller model, or one that is exported in half floats")
         _LOG.info("pixels are normalised before they go to the device, which is slower; lightdata[onnx] does it there")
         return source, model
     proto = onnx.load(source) if isinstance(source, str) else onnx.load_from_string(source)
@@ -57,6 +58,21 @@ def rewritten(model: Model, *, in_graph: bool) -> tuple[str | bytes, Model]:
             _prepend(onnx, proto.graph, one)
         model = replace(model, inputs=tuple(_taking_bytes(one, floats) for one in model.inputs))
     return proto.SerializeToString(), model
+
+
+def check_halves() -> None:
+    """Refuse half floats where they cannot be made.
+
+    Raises
+    ------
+    ModelError
+        Without the package onnx.
+    """
+    if find_spec("onnx") is None:
+        raise ModelError(
+            "precision='fp16' needs the package onnx (run: pip install \"lightdata[onnx]\"), "
+            "or a model that is exported in half floats"
+        )
 
 
 def _onnx() -> Any:

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from lightdata.inference.runner import Runner
 _LOG = logging.getLogger("lightdata")
 _MOST_CPU_ROWS, _MOST_GPU_ROWS = 32, 256
 """Rows that ``batch_size="auto"`` tries at most."""
+
+_PORTABLE = 1
+"""cudaHostRegisterPortable: locked for every GPU."""
 
 GPU_LANES = 2
 """Calls at a time: while one computes, the pixels of the next are copied."""
@@ -63,7 +67,7 @@ def open_runner(
         rows=rows,
         most_rows=_MOST_GPU_ROWS if on_gpu else _MOST_CPU_ROWS,
         lanes=lanes or (GPU_LANES if on_gpu else 1),
-        pin=_pin if on_gpu else None,
+        pin=partial(_pin, placement.index or 0) if on_gpu else None,
     )
     runner.is_profiled = is_profiled
     return runner
@@ -109,18 +113,18 @@ def _cuda(placement: Placement, model: Model) -> tuple[str, dict[str, Any]]:
     return "CUDAExecutionProvider", options
 
 
-def _pin(buffer: NDArray[Any]) -> Callable[[], None]:
+def _pin(index: int, buffer: NDArray[Any]) -> Callable[[], None]:
     """Lock a buffer in memory, so that the GPU copies it while the CPU goes on; without it copies are only slower."""
     try:
         runtime = ctypes.CDLL("cudart64_13.dll" if sys.platform == "win32" else "libcudart.so.13")
         address = ctypes.c_void_p(buffer.ctypes.data)
-        failed = runtime.cudaHostRegister(address, ctypes.c_size_t(buffer.nbytes), ctypes.c_uint(0))
+        runtime.cudaSetDevice(ctypes.c_int(index))  # else the first GPU would be opened too
+        failed = runtime.cudaHostRegister(address, ctypes.c_size_t(buffer.nbytes), ctypes.c_uint(_PORTABLE))
     except OSError as error:
         failed = error
     if failed:
         _LOG.info("buffers are not locked in memory, and are copied more slowly: %s", failed)
         return lambda: None
-
     kept = [buffer]  # as long as it is locked it must not be freed
 
     def unpin() -> None:

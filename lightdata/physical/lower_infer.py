@@ -27,8 +27,7 @@ def lower_infer(step: Infer, builder: Builder) -> None:
         builder.add_limited(operator, step, None, Work.PIXELS)
         return
     processes = 1 if share is None else share.places
-    if builder.limited(processes) is not None:
-        builder.rebatch(CALLS_OF_TASK * rows if CALLS_OF_TASK * rows > TASK_ROWS else rows)
+    builder.rebatch(CALLS_OF_TASK * rows if CALLS_OF_TASK * rows > TASK_ROWS else rows)
     builder.add_limited(operator, step, processes, Work.PIXELS)
 
 

@@ -16,6 +16,7 @@ from lightdata.errors import ArgumentError, DeviceError, ModelError
 from lightdata.inference.describe import describe_model
 from lightdata.inference.device import cuda_obstacle
 from lightdata.inference.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from lightdata.physical.lower import lower
 
 FLOAT, FLOAT16, UINT8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
 
@@ -419,6 +420,34 @@ def test_cuda_never_runs_on_the_cpu(tmp_path, device):
         assert str(cuda_obstacle()) in str(caught.value)
         assert "device='cpu' or 'auto'" in str(caught.value)
     assert any(word in str(cuda_obstacle()) for word in ("libcuda", "nvcuda", "GPU", "build", ".so"))
+
+
+@pytest.mark.skipif(cuda_obstacle() is None, reason="this machine has CUDA")
+@pytest.mark.skipif("CUDAExecutionProvider" not in ort.get_available_providers(), reason="this build has no CUDA")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_provider_that_onnx_runtime_refuses_is_an_error(tmp_path, workers):
+    """ONNX Runtime would silently take the CPU instead; nothing runs there that was asked to run elsewhere."""
+    ld.config(workers=workers)
+    query = dataset(images(100)).infer(
+        classifier(tmp_path / "m.onnx"), preprocess={}, providers=["CUDAExecutionProvider"]
+    )
+    with pytest.raises(DeviceError, match="refused CUDAExecutionProvider"):
+        query.take_all()
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" not in ort.get_available_providers(), reason="this build has no CUDA")
+@pytest.mark.parametrize("rows", [1, 32, 200, "auto"])
+def test_a_gpu_gets_tasks_of_whole_calls(tmp_path, rows):
+    """One process has the GPU, and each of its tasks holds several calls, so that copies overlap computations."""
+    model = ld.Model.of(
+        classifier(tmp_path / "m.onnx"), preprocess={}, providers=["CUDAExecutionProvider"], batch_size=rows
+    )
+    plan = dataset(images(4)).infer(model)._plan
+    cut, stage, *_ = lower(plan, workers=4).steps
+    calls = 256 if rows == "auto" else rows
+    assert stage.max_workers == 1
+    assert cut.rows >= 8 * calls
+    assert cut.rows % calls == 0
 
 
 @pytest.mark.skipif(cuda_obstacle() is None, reason="this machine has CUDA")

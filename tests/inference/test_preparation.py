@@ -118,6 +118,11 @@ def test_half_floats_are_near_the_whole_ones(tmp_path):
     assert half.dtype == np.float32
     assert not np.array_equal(half, whole)
     np.testing.assert_allclose(half, whole, rtol=1e-2, atol=1e-2)
+    model = ld.Model.of(path, preprocess={}, precision="fp16")
+    runner = open_runner(model, resolve_placement("cpu", ()), in_graph=True)
+    assert runner.inputs[0].port.dtype == "uint8"
+    (inside,) = Lane(runner.session, runner.model).run({runner.inputs[0].port.name: images(4)}, 4)
+    np.testing.assert_allclose(inside, whole, rtol=1e-2, atol=1e-2)
 
 
 def test_without_onnx_pixels_are_prepared_outside(tmp_path, monkeypatch):
@@ -126,9 +131,8 @@ def test_without_onnx_pixels_are_prepared_outside(tmp_path, monkeypatch):
     model = ld.Model.of(classifier(tmp_path / "m.onnx"), preprocess={})
     source, same = rewritten(model, in_graph=True)
     assert (source, same) == (model.file.path, model)
-    half = ld.Model.of(tmp_path / "m.onnx", preprocess={}, precision="fp16")
     with pytest.raises(ModelError, match=r"pip install .lightdata\[onnx\]"):
-        rewritten(half, in_graph=False)
+        ld.Model.of(tmp_path / "m.onnx", preprocess={}, precision="fp16")
 
 
 def test_a_rewritten_model_is_still_one_of_onnx_runtime(tmp_path):
