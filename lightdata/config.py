@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,13 @@ class Config:
 
     optimize: bool = True
     """Rewrite queries before they run; ``False`` runs them as written."""
+
+    on_error: Literal["raise", "null", "skip"] = "raise"
+    """What becomes of rows that fail, where a reader or step does not say: the run ends, the value is null, or the row
+    is left out. Operations in expressions never leave rows out: they give null then."""
+
+    max_errors: float | None = None
+    """Failed rows that are let go before a run is given up: a count, or as a float below 1 a share of the rows."""
 
     decoder_python: str | None = None
     """The Python interpreter of an environment with tensorflow-io, which decodes DICOM, OpenEXR and Radiance HDR."""
@@ -83,7 +90,23 @@ def _checked(settings: Config) -> Config:
             raise ValueError(f"{name} must be a positive number; got {getattr(settings, name)!r}")
     if settings.max_image_pixels > Config().max_image_pixels:
         raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
+    if settings.on_error not in ("raise", "null", "skip"):
+        raise ValueError(f"on_error must be 'raise', 'null' or 'skip'; got {settings.on_error!r}")
+    check_max_errors(settings.max_errors)
     return _checked_decoder(settings)
+
+
+def check_max_errors(most: Any) -> None:
+    """Refuse what is neither a count nor a share.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
+    is_share = isinstance(most, float) and 0 <= most < 1
+    if most is not None and not is_share and not _is_count(most, least=0):
+        raise ValueError(f"max_errors must be a number of rows, a share such as 0.01, or None; got {most!r}")
 
 
 def _checked_decoder(settings: Config) -> Config:

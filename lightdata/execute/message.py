@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lightdata.config import Config
-from lightdata.errors import RowError
 from lightdata.kernels.tally import Tally
+from lightdata.report.account import Told
 
 
 class StageMessage(NamedTuple):
@@ -76,7 +76,7 @@ class DoneMessage(NamedTuple):
     """A task is finished."""
 
     number: int
-    failures: list[RowError]
+    told: Told
     tally: Tally
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from lightdata.config import config
-from lightdata.errors import ExecutionError, RowError, WorkerDiedError
+from lightdata.errors import ExecutionError, WorkerDiedError
 from lightdata.execute.arena import read_stream
 from lightdata.execute.closures import dumps
 from lightdata.execute.cores import cpu_count
@@ -45,7 +45,8 @@ from lightdata.io.source import ReadTask
 from lightdata.physical.operators.read_files import ReadFilesOperator
 from lightdata.physical.polars_segment import PolarsSegment
 from lightdata.physical.stage import Context, Pipeline, WorkStage
-from lightdata.report.run_log import RunLog
+from lightdata.report.account import Told
+from lightdata.report.run_log import RunLog, StageLog
 
 _QUEUED = 2
 """Tasks a worker holds: the one it works on, and the next, so that it never waits for the calling process."""
@@ -84,17 +85,18 @@ class PoolExecutor:
 
     def _run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask], context: Context) -> Iterator[pa.RecordBatch]:
         here = islice(tasks, self._inline_tasks if stage.is_heavy else None)  # None: all of them
-        yield from run_here(stage, here, context, self._log)
+        log = StageLog(self._log)
+        yield from run_here(stage, here, context, log)
         first, second = next(tasks, None), next(tasks, None)
         if first is None:
             return
         if second is None and is_small(stage, first):
-            yield from run_here(stage, iter([first]), context, self._log)
+            yield from run_here(stage, iter([first]), context, log)
             return
         count = min(self._workers, stage.max_workers or self._workers)
         rest = chain([first] if second is None else [first, second], tasks)
         with leased(count, context.tally) as workers:
-            yield from _StageRun(stage, rest, workers, self._log, self._stage_bytes).batches()
+            yield from _StageRun(stage, rest, workers, log, self._stage_bytes).batches()
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ class _TaskState:
     number: int
     batches: deque[tuple[Worker, int, pa.RecordBatch]] = field(default_factory=deque)
     is_done: bool = False
-    failures: list[RowError] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     error: BaseException | None = None
 
 
@@ -116,7 +118,7 @@ class _StageRun:
         stage: WorkStage,
         tasks: Iterator[ReadTask],
         workers: list[Worker],
-        log: RunLog,
+        log: StageLog,
         limit_bytes: int,
     ) -> None:
         self._stage = stage
@@ -157,7 +159,7 @@ class _StageRun:
             elif head.error is not None:
                 raise head.error
             elif head.is_done:
-                self._log.add_failures(head.failures)  # in row order, whichever worker was first
+                self._log.add(head.told)  # in row order, whichever worker was first
                 self._order.popleft()
                 del self._by_number[head.number]
             else:
@@ -205,10 +207,10 @@ class _StageRun:
                 else:
                     batch = worker.view.read(offset, nbytes)
                 self._by_number[number].batches.append((worker, nbytes, batch))
-            case DoneMessage(number=number, failures=failures):
+            case DoneMessage(number=number, told=told):
                 worker.tasks.remove(number)
                 self._by_number[number].is_done = True
-                self._by_number[number].failures = failures
+                self._by_number[number].told = told
             case FailedMessage(number=number, error=error, traceback=text):
                 worker.tasks.remove(number)
                 self._by_number[number].error = _remade(error, text)

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from lightdata.config import config_from
+from lightdata.errors import words_of
 from lightdata.execute.arena import Arena, stream_size, write_stream
 from lightdata.execute.closures import dumps
 from lightdata.execute.message import (
@@ -100,7 +101,6 @@ class _Worker:
             except _GoneError:
                 raise
             except BaseException as error:  # noqa: BLE001 - sys.exit in a user's function is an error like any other
-                self.context.failures.clear()
                 done = self.context.tally.take()
                 self._say(FailedMessage(task.number, portable(error), users_traceback(error), done))
             _flush()
@@ -124,8 +124,7 @@ class _Worker:
             raise self.obstacle or RuntimeError("a task came before its stage")
         for batch in self.stage.run(pickle.loads(message.task), self.context):  # noqa: S301 - from the calling process
             self._send(message.number, batch)
-        self._say(DoneMessage(message.number, list(self.context.failures), self.context.tally.take()))
-        self.context.failures.clear()
+        self._say(DoneMessage(message.number, self.context.account.told(), self.context.tally.take()))
 
     def _send(self, number: int, batch: pa.RecordBatch) -> None:
         nbytes = stream_size(batch)
@@ -187,16 +186,9 @@ def portable(error: BaseException) -> bytes:
         content = dumps((error, notes))
         pickle.loads(content)  # noqa: S301 - just made
     except Exception:  # noqa: BLE001 - anything can go wrong in a class that is not ours
-        words = f"{type(error).__name__}: {_words(error)}"
+        words = f"{type(error).__name__}: {words_of(error)}"
         return dumps((RuntimeError(words), notes))
     return content
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a __str__ that raises
-        return "(its message cannot be shown)"
 
 
 def users_traceback(error: BaseException) -> str:

@@ -97,9 +97,9 @@ def _lower_work(step: Plan, builder: Builder) -> None:
         case MapRows(function=function, kind=kind, schema=schema):
             from lightdata.physical.operators.map_rows import MapRowsOperator  # noqa: PLC0415 - only for queries with such a step
 
-            mapper = MapRowsOperator(function=function, kind=kind, schema=schema)
+            mapper = MapRowsOperator(function=function, kind=kind, schema=schema, on_error=step.on_error)
             _lower_limited(mapper, step, builder, step.concurrency, Work.FUNCTION)
-            builder.rows_are_listed &= kind == "map"
+            builder.rows_are_listed &= kind == "map" and step.on_error != "skip"
         case MapBatches():
             _lower_map_batches(step, builder)
         case Infer(column=column, model=model):
@@ -107,7 +107,9 @@ def _lower_work(step: Plan, builder: Builder) -> None:
             from lightdata.physical.operators.infer import InferOperator  # noqa: PLC0415 - only for queries with such a step
 
             on_gpu = resolve_device(model.device) != "cpu"
-            inferer = InferOperator(column=column, model=model, batch_rows=model.rows_of_call(on_gpu=on_gpu))
+            rows = model.rows_of_call(on_gpu=on_gpu)
+            inferer = InferOperator(column=column, model=model, batch_rows=rows, on_error=step.on_error)
+            builder.rows_are_listed &= step.on_error != "skip"
             _lower_limited(inferer, step, builder, 1 if on_gpu else None, Work.PIXELS)
         case Write(sink=sink, directory=directory):
             from lightdata.physical.operators.write import WriteOperator  # noqa: PLC0415 - only for queries with such a step
@@ -160,6 +162,7 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
         batch_format=step.batch_format,
         input_columns=step.input_columns,
         schema=step.schema,
+        on_error=step.on_error,
     )
     _lower_limited(operator, step, builder, step.concurrency, Work.FUNCTION)
     builder.rows_are_listed = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from lightdata.errors import RowError
 from lightdata.expr.deferred import is_deferred
 from lightdata.io.source import URI, Pushdowns, ReadTask, Source
 from lightdata.kernels.tally import Tally, tallied
+from lightdata.report.account import Account
 
 
 @dataclass(slots=True)
@@ -22,7 +23,10 @@ class Context:
     """Built functions and open sessions, by the operator that uses them."""
 
     failures: list[RowError] = field(default_factory=list)
-    """Rows of the current task that failed and were let go."""
+    """Where an operator adds rows of its batch in hand that failed and were let go."""
+
+    account: Account = field(default_factory=Account)
+    """The rows of the current task."""
 
     tally: Tally = field(default_factory=Tally)
     """What the stage has done here."""
@@ -71,14 +75,19 @@ class WorkStage:
     """Workers that may run it, where a user limits the copies of a function."""
 
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
-        """Read a task and pass it through all operators."""
+        """Read a task and pass it through all operators; ``context.account`` then tells what became of its rows."""
         context.tally.tasks += 1
-        batches = task.read(context.failures)
-        for operator in self.operators:
-            batches = operator.run(batches, context)
+        account = context.account = Account(self.operators)
+        batches = task.read(account.failures())
+        for place, operator in enumerate(self.operators):
+            of_operator = replace(context, failures=account.failures(place))
+            batches = operator.run(account.entering(place, batches), of_operator)
+        rows = 0
         for batch in tallied(batches, context.tally):
+            rows += batch.num_rows
             context.tally.rows += batch.num_rows
             yield without_hidden(batch)
+        account.check(rows)
 
 
 class DriverStep(Protocol):

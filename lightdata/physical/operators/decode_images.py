@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +54,8 @@ class DecodeImagesOperator:
     on_error: str
     keep_pixels: bool
     """Whether somebody later looks at pixels, so that those decoded for a check are kept."""
+
+    keeps_rows: ClassVar[bool] = True
 
     decodes: bool = False
     """Whether the next thing that is wanted is pixels: then each file is looked at once."""

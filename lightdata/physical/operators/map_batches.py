@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from lightdata.errors import ColumnNotFoundError, RowError
+from lightdata.errors import ColumnNotFoundError, FunctionError, RowError
+from lightdata.io.source import OnError
 from lightdata.kernels.batch_format import from_output, to_format
 from lightdata.kernels.rebatch import rebatch
 from lightdata.physical.operators.map_rows import declared
@@ -20,20 +21,51 @@ from lightdata.types.schema import Schema
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MapBatchesOperator:
-    """Call the function on batches of ``batch_rows`` rows, and take what it returns or yields."""
+    """Call the function on batches of ``batch_rows`` rows, and take what it returns or yields.
+
+    Where ``on_error`` lets rows go, a batch that fails is halved until the rows that fail alone are found; the others
+    are given to the function again, in smaller batches.
+    """
 
     function: UserFunction
     batch_rows: int | None
     batch_format: str
     input_columns: tuple[str, ...] | None
     schema: Schema | None
+    on_error: OnError = "raise"
+
+    counts_rows: ClassVar[bool] = True
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Call the function on each batch."""
         call = context.resource(self, self.function.build)
+        before = 0
         for batch in batches if self.batch_rows is None else rebatch(batches, self.batch_rows):
-            if batch.num_rows:
+            if batch.num_rows and self.on_error == "raise":
                 yield from self._outputs(call, batch)
+            elif batch.num_rows:
+                yield from self._what_works(call, batch, before, context)
+            before += batch.num_rows
+
+    def _what_works(self, call: Any, batch: pa.RecordBatch, before: int, context: Context) -> Iterator[pa.RecordBatch]:
+        try:
+            outputs = list(self._outputs(call, batch))  # all of them or none: what came before an error comes again
+        except Exception as error:  # noqa: BLE001 - a user's function raises what it likes
+            if batch.num_rows == 1:
+                yield from self._let_go(error, batch, before, context)
+                return
+            middle = batch.num_rows // 2
+            yield from self._what_works(call, batch.slice(0, middle), before, context)
+            yield from self._what_works(call, batch.slice(middle), before + middle, context)
+        else:
+            yield from outputs
+
+    def _let_go(self, error: Exception, batch: pa.RecordBatch, row: int, context: Context) -> Iterator[pa.RecordBatch]:
+        failure = FunctionError.of(error, uri=uri_of(batch, 0), row=row, stage=f"map_batches({self.function.name})")
+        context.failures.append(failure)
+        if self.on_error == "null" and self.schema is not None:
+            nulls = {name: [None] for name in self.schema}
+            yield declared(pa.RecordBatch.from_pydict(nulls), self.schema)
 
     def _outputs(self, call: Any, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         try:

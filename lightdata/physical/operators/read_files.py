@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -32,23 +33,25 @@ class ReadFilesOperator:
     only_heads: bool = False
     """Whether the header of an image is enough."""
 
+    keeps_rows: ClassVar[bool] = True
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Read the files of each batch."""
         for batch in batches:
             step = WHOLE_ROWS if batch.num_rows <= WHOLE_ROWS else BATCH_ROWS
             for start in range(0, batch.num_rows, step):
-                yield from in_row_order(batch.slice(start, step), lambda rows: self._with_bytes(rows, context))
+                yield from in_row_order(batch.slice(start, step), partial(self._with_bytes, start, context))
 
-    def _with_bytes(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
+    def _with_bytes(self, start: int, context: Context, batch: pa.RecordBatch) -> pa.RecordBatch:
         paths = batch.column(self.path)
-        read = [self._read(path, number, context) for number, path in enumerate(paths.to_pylist())]
+        read = [self._read(path, start, number, context) for number, path in enumerate(paths.to_pylist())]
         out = with_column(batch, self.column, plain_array([value for value, _ in read], pa.large_binary()))
         out = with_column(out, URI, paths)
         if self.on_error != "skip":
             return out
         return out.filter(plain_array([ok for _, ok in read], pa.bool_()))
 
-    def _read(self, path: str | None, number: int, context: Context) -> tuple[bytes | None, bool]:
+    def _read(self, path: str | None, start: int, number: int, context: Context) -> tuple[bytes | None, bool]:
         if path is None:
             return None, True
         try:
@@ -58,5 +61,5 @@ class ReadFilesOperator:
             located = error.at(row=number, stage="read")
             if self.on_error == "raise":
                 raise located from error.__cause__
-            context.failures.append(located)
+            context.failures.append(located.moved(start))
             return None, False
