@@ -151,9 +151,9 @@ class RowError(LightdataError):
 
     def moved(self, rows: int) -> Self:
         """Copy this error with its row counted from so many rows before."""
-        copy = self.at()
-        copy.row = None if self.row is None else self.row + rows
-        return copy
+        row = None if self.row is None else self.row + rows
+        places: dict[str, Any] = {"uri": self.uri, "row": row, "stage": self.stage}
+        return type(self)(self.message, **places, cause=self.at().cause, attempts=self.attempts)
 
 
 class ReadError(RowError, OSError):

@@ -8,13 +8,14 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any
 
@@ -27,15 +28,21 @@ from lightdata.execute.closures import dumps
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
+    BeatMessage,
     CancelledMessage,
     CancelMessage,
     DoneMessage,
     FailedMessage,
+    HoldsMessage,
+    LoadedMessage,
     ReadyMessage,
     StageMessage,
     TaskMessage,
 )
-from lightdata.physical.stage import Context, WorkStage
+from lightdata.io.source import ReadTask
+from lightdata.kernels.tally import watched
+from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.stage import Context, WorkStage, uri_of
 
 PIPE_BYTES = 16 << 10
 """Batches below this go by pipe: a slot would cost more than the copy."""
@@ -79,6 +86,8 @@ class _Worker:
         self.context = Context()
         self.on_the_way = 0
         self.credit = 0
+        self.beat_s: float | None = None
+        self.last_beat = 0.0
         self.arena: Arena | None = None
         if sys.platform != "win32":
             self.arena = Arena(arena_bytes)
@@ -122,15 +131,29 @@ class _Worker:
     def _work_off(self, message: TaskMessage) -> None:
         if self.stage is None:
             raise self.obstacle or RuntimeError("a task came before its stage")
-        for batch in self.stage.run(pickle.loads(message.task), self.context):  # noqa: S301 - from the calling process
-            self._send(message.number, batch)
-        self._say(DoneMessage(message.number, self.context.account.told(), self.context.tally.take()))
+        task = pickle.loads(message.task)  # noqa: S301 - from the calling process
+        self.context.is_again = message.tries > 0
+        self.context.lost[:] = [] if message.lost is None else [message.lost]
+        if message.is_suspect:
+            self._say(HoldsMessage(message.number, first_uri(self.stage, task)))
+        rows = 0
+        for batch in self.stage.run(task, self.context):
+            known = min(max(message.done_rows - rows, 0), batch.num_rows)
+            rows += batch.num_rows
+            if known < batch.num_rows or not batch.num_rows:
+                self._send(message.number, batch.slice(known) if known else batch)
+        if self.context.lost:
+            raise self.context.lost.pop()  # no operator took it
+        self._say(DoneMessage(message.number, self.context.account.told(), rows, self.context.tally.take()))
 
     def _send(self, number: int, batch: pa.RecordBatch) -> None:
         nbytes = stream_size(batch)
         while not self.inbox.empty() or (self.on_the_way and self.on_the_way + nbytes > self.credit):
-            if self._receive():
-                raise _Cancelled
+            try:
+                if self._receive(self.beat_s):
+                    raise _Cancelled
+            except Empty:
+                self._say(BeatMessage())
         slot = self.arena.write(batch, nbytes) if self.arena is not None and nbytes > PIPE_BYTES else None
         content = None
         if slot is None:
@@ -140,9 +163,18 @@ class _Worker:
         self.on_the_way += nbytes
         self._say(BatchMessage(number, nbytes, slot[0] if slot else None, content))
 
-    def _receive(self) -> bool:
+    def _beat(self, is_building: bool | None) -> None:
+        """Say that work goes on, unless that was just said."""
+        now = time.monotonic()
+        if is_building is not None:
+            self._say(BeatMessage(is_building))
+        elif self.beat_s is not None and now - self.last_beat > self.beat_s:
+            self.last_beat = now
+            self._say(BeatMessage())
+
+    def _receive(self, timeout_s: float | None = None) -> bool:
         """Take one message; says whether everything was cancelled."""
-        match self.inbox.get():
+        match self.inbox.get(timeout=timeout_s):
             case TaskMessage() as task:
                 self.tasks.append(task)
             case AckMessage(nbytes=nbytes, freed=freed):
@@ -161,6 +193,8 @@ class _Worker:
         self.context.close()
         self.stage, self.obstacle, self.context = None, None, Context()
         self.credit, self.on_the_way = message.credit_bytes, 0
+        self.beat_s = message.beat_s
+        watched(None if self.beat_s is None else self._beat)
         config_from(message.config)
         try:
             os.chdir(message.folder)  # paths are relative to where the query runs
@@ -170,6 +204,18 @@ class _Worker:
             self.stage = pickle.loads(message.stage)  # noqa: S301 - from the calling process
         except BaseException as error:  # noqa: BLE001 - a user's module can raise anything
             self.obstacle = error
+        self._say(LoadedMessage())
+
+
+def first_uri(stage: WorkStage, task: ReadTask) -> str | None:
+    """Name the file of a task's first row, where that is known."""
+    reader = stage.operators[0] if stage.operators else None
+    for batch in task.read():
+        if isinstance(reader, ReadFilesOperator):
+            uri: str | None = batch.column(reader.path)[0].as_py()
+            return uri
+        return uri_of(batch, 0)
+    return None
 
 
 def _flush() -> None:

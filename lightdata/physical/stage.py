@@ -11,7 +11,7 @@ import pyarrow as pa
 from lightdata.errors import RowError
 from lightdata.expr.deferred import is_deferred
 from lightdata.io.source import URI, Pushdowns, ReadTask, Source
-from lightdata.kernels.tally import Tally, tallied
+from lightdata.kernels.tally import Tally, building, tallied
 from lightdata.report.account import Account
 
 
@@ -25,6 +25,12 @@ class Context:
     failures: list[RowError] = field(default_factory=list)
     """Where an operator adds rows of its batch in hand that failed and were let go."""
 
+    lost: list[RowError] = field(default_factory=list)
+    """Why the one row of a task is not to be looked at, until an operator that lets rows go takes it as failed."""
+
+    is_again: bool = False
+    """Whether the current task was begun before: what it writes may be there."""
+
     account: Account = field(default_factory=Account)
     """The rows of the current task."""
 
@@ -37,10 +43,22 @@ class Context:
     def resource(self, key: Any, build: Callable[[], Any], close: Callable[[Any], object] | None = None) -> Any:
         """Give what an operator built before, or build it; ``close`` ends it when the stage is over."""
         if key not in self.resources:
-            self.resources[key] = build()
+            with building():  # a model may take longer than any row
+                self.resources[key] = build()
             if close is not None:
                 self.closing[key] = close
         return self.resources[key]
+
+    def raise_lost(self) -> None:
+        """Fail for a row that ended each worker that looked at it.
+
+        Raises
+        ------
+        RowError
+            If that is the row at hand.
+        """
+        if self.lost:
+            raise self.lost.pop()
 
     def drop(self, key: Any) -> None:
         """Forget what an operator built, and end it where it holds anything."""
@@ -88,6 +106,15 @@ class WorkStage:
             context.tally.rows += batch.num_rows
             yield without_hidden(batch)
         account.check(rows)
+
+
+def lets_rows_go(stage: WorkStage) -> bool:
+    """Whether some operator of a stage takes rows as failed and goes on."""
+    return any(getattr(one, "on_error", "raise") != "raise" for one in stage.operators if not _makes_files(one))
+
+
+def _makes_files(operator: Operator) -> bool:
+    return hasattr(operator, "sink")
 
 
 class DriverStep(Protocol):

@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_map_leaves_failing_rows_out_and_lists_them():
+def test_map_leaves_failing_rows_out_and_lists_them(caplog):
     """Rows in are rows out and rows in errors, with number, function and cause, and no terminal escape."""
     data = numbered().map(faulty, on_error="skip")
     assert ids(data) == [one for one in range(ROWS) if one not in BAD]
@@ -68,6 +68,7 @@ def test_map_leaves_failing_rows_out_and_lists_them():
     assert set(errors["code"]) == {"function_failed"}
     assert set(errors["cause"]) == {"ValueError"}
     assert errors["message"][0] == "ValueError: no 3\\x1b[2J"
+    assert "row 40: map(faulty)" in caplog.text
     assert set(errors["attempts"]) == {1}
 
 

@@ -69,20 +69,25 @@ class DecodeImagesOperator:
     def _opened_batch(self, batch: pa.RecordBatch, context: Context) -> list[pa.RecordBatch]:
         failures: list[RowError] = []
         failed = partial(self._failed, batch, failures)
-        images = list(self._images(batch, failed))
+        lost = context.lost.pop() if context.lost and self.on_error != "raise" else None
+        images: list[Opened | None] = [None]
+        if lost is None:
+            images = list(self._images(batch, failed))
+        else:
+            failed(0, lost)
         parts = []
         for rows in cut_by_bytes([one and one.image for one in images]):
             column = self._array(images[rows], partial(self._failed_after, rows.start, failed))
             parts.append(with_column(batch.slice(rows.start, len(column)), self.column, column))
-        lost = {failure.row for failure in failures}
+        gone = {failure.row for failure in failures}
         context.failures += sorted(failures, key=lambda failure: failure.row or 0)
-        if self.on_error != "skip" or not lost:
+        if self.on_error != "skip" or not gone:
             return parts
-        kept = number_array(np.array([row not in lost for row in range(batch.num_rows)]))
+        kept = number_array(np.array([row not in gone for row in range(batch.num_rows)]))
         starts = np.cumsum([0, *(part.num_rows for part in parts)])
         return [part.filter(kept.slice(start, part.num_rows)) for start, part in zip(starts, parts, strict=False)]
 
-    def _failed(self, batch: pa.RecordBatch, failures: list[RowError], number: int, error: DecodeError) -> None:
+    def _failed(self, batch: pa.RecordBatch, failures: list[RowError], number: int, error: RowError) -> None:
         located = error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
         if self.on_error == "raise":
             raise located from error.__cause__

@@ -16,7 +16,7 @@ from lightdata.inference.session import open_session
 from lightdata.io.source import OnError
 from lightdata.kernels.rebatch import rebatch
 from lightdata.physical.operators.picture import Picture, headers_of, known, naming_row
-from lightdata.physical.stage import Context, with_column
+from lightdata.physical.stage import Context, uri_of, with_column
 from lightdata.types.image import EncodedImage
 from lightdata.types.operation import Operation, ToMode
 from lightdata.types.plain_array import plain_array
@@ -42,7 +42,12 @@ class InferOperator:
         before = 0
         for batch in rebatch(batches, self.batch_rows):
             failed: list[RowError] = []
-            results = run_rows(self.model, session, self._pixels(batch, failed), self.batch_rows)
+            pixels: list[NDArray[Any] | None] = [None]
+            if self.on_error != "raise" and context.lost:
+                failed.append(context.lost.pop().at(uri=uri_of(batch, 0), row=0, stage=f"infer({self.column})"))
+            else:
+                pixels = self._pixels(batch, failed)
+            results = run_rows(self.model, session, pixels, self.batch_rows)
             context.failures += [error.moved(before) for error in failed]
             before += batch.num_rows
             out = batch

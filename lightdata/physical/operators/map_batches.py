@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from lightdata.errors import ColumnNotFoundError, FunctionError, RowError
+from lightdata.errors import ColumnNotFoundError, RowError
 from lightdata.io.source import OnError
 from lightdata.kernels.batch_format import from_output, to_format
 from lightdata.kernels.rebatch import rebatch
-from lightdata.physical.operators.map_rows import declared
+from lightdata.kernels.tally import alive
+from lightdata.physical.operators.map_rows import declared, failure_of
 from lightdata.physical.stage import Context, uri_of, without_hidden
 from lightdata.plan.function import UserFunction
 from lightdata.types.schema import Schema
@@ -49,6 +50,7 @@ class MapBatchesOperator:
 
     def _what_works(self, call: Any, batch: pa.RecordBatch, before: int, context: Context) -> Iterator[pa.RecordBatch]:
         try:
+            context.raise_lost()
             outputs = list(self._outputs(call, batch))  # all of them or none: what came before an error comes again
         except Exception as error:  # noqa: BLE001 - a user's function raises what it likes
             if batch.num_rows == 1:
@@ -61,8 +63,7 @@ class MapBatchesOperator:
             yield from outputs
 
     def _let_go(self, error: Exception, batch: pa.RecordBatch, row: int, context: Context) -> Iterator[pa.RecordBatch]:
-        failure = FunctionError.of(error, uri=uri_of(batch, 0), row=row, stage=f"map_batches({self.function.name})")
-        context.failures.append(failure)
+        context.failures.append(failure_of(error, uri_of(batch, 0), row, f"map_batches({self.function.name})"))
         if self.on_error == "null" and self.schema is not None:
             nulls = {name: [None] for name in self.schema}
             yield declared(pa.RecordBatch.from_pydict(nulls), self.schema)
@@ -76,6 +77,7 @@ class MapBatchesOperator:
         try:
             result = call(given)
             for output in result if inspect.isgenerator(result) else (result,):
+                alive()
                 yield declared(from_output(output), self.schema)
         except Exception as error:
             first = uri_of(batch, 0)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from lightdata.errors import FunctionError, SchemaError
+from lightdata.errors import FunctionError, RowError, SchemaError
 from lightdata.io.source import OnError
 from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rows import Row, batch_from_rows, iter_rows
+from lightdata.kernels.tally import alive
 from lightdata.physical.stage import Context, uri_of, without_hidden
 from lightdata.plan.function import UserFunction
 from lightdata.types.plain_array import plain_array
@@ -67,6 +68,7 @@ class MapRowsOperator:
         made: list[tuple[int, list[Any]]] = []
         for number, row in enumerate(iter_rows(visible)):
             try:
+                context.raise_lost()
                 made.append((number, list(self._of_row(call, row, batch, number))))
             except Exception as error:  # noqa: BLE001 - a user's function raises what it likes
                 made.append((number, self._let_go(error, batch, number, context)))
@@ -98,7 +100,7 @@ class MapRowsOperator:
     def _let_go(self, error: Exception, batch: pa.RecordBatch, number: int, context: Context) -> list[Any]:
         """Take note of a row that failed, and give what stands for it."""
         stage = f"{self.kind}({self.function.name})"
-        context.failures.append(FunctionError.of(error, uri=uri_of(batch, number), row=number, stage=stage))
+        context.failures.append(failure_of(error, uri_of(batch, number), number, stage))
         return [dict.fromkeys(self.schema)] if self.on_error == "null" and self.schema is not None else []
 
     def _buildable(self, results: list[Any], batch: pa.RecordBatch, number: int, context: Context) -> list[Any]:
@@ -118,12 +120,21 @@ class MapRowsOperator:
 
     def _call(self, call: Any, value: Row | Any, batch: pa.RecordBatch, number: int) -> Any:
         try:
-            return call(value)
+            result = call(value)
         except Exception as error:
             file = uri_of(batch, number)
             place = f"row {number} of its batch" + (f", from file {file!r}" if file else "")
             error.add_note(f"lightdata: in {self.kind}({self.function.name}), {place}")
             raise
+        alive()
+        return result
+
+
+def failure_of(error: Exception, uri: str | None, row: int, stage: str) -> RowError:
+    """Give what is told of a row that failed: a user's exception, or one of ours, with its place."""
+    if isinstance(error, RowError):
+        return error.at(uri=uri, row=row, stage=stage)
+    return FunctionError.of(error, uri=uri, row=row, stage=stage)
 
 
 def declared(batch: pa.RecordBatch, schema: Schema | None) -> pa.RecordBatch:

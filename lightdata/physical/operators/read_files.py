@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from lightdata.errors import ReadError
+from lightdata.errors import RowError
 from lightdata.io.location import read_file, read_image_head
 from lightdata.io.source import URI
 from lightdata.physical.stage import Context, in_row_order, with_column
@@ -55,10 +55,12 @@ class ReadFilesOperator:
         if path is None:
             return None, True
         try:
+            if self.on_error != "raise":
+                context.raise_lost()
             read = read_image_head if self.only_heads else read_file
             return read(path, self.filesystem), True
-        except ReadError as error:
-            located = error.at(row=number, stage="read")
+        except RowError as error:
+            located = error.at(uri=path, row=number, stage="read")
             if self.on_error == "raise":
                 raise located from error.__cause__
             context.failures.append(located.moved(start))
