@@ -15,6 +15,7 @@ from lightdata.dataset.gathered import gathered_frame, gathered_table
 from lightdata.dataset.run import rows_known, run
 from lightdata.dataset.verbs import checked_format
 from lightdata.errors import ArgumentError, NotRunError
+from lightdata.interrupt import terminations_raised
 from lightdata.io.error_frame import error_frame
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
@@ -297,7 +298,8 @@ class Consumption(Combining):
         log = RunLog()
         self._keep(log)
         try:
-            yield from run(plan, verb=verb, log=log, pixels=pixels, kept=kept)
+            with terminations_raised():
+                yield from run(plan, verb=verb, log=log, pixels=pixels, kept=kept)
         finally:
             log.end()
 

@@ -245,7 +245,7 @@ def leased(count: int, tally: Tally | None = None) -> Iterator[list[Worker]]:
         for worker in mine:
             worker.tally = tally or Tally()
         yield mine
-    except KeyboardInterrupt:  # it may have cut a message in two
+    except (KeyboardInterrupt, SystemExit):  # it may have cut a message in two
         for worker in mine:
             worker.kill()
         raise
