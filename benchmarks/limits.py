@@ -2,9 +2,9 @@
 
     python benchmarks/limits.py --images photos/ --model squeezenet1_1.onnx
 
-Measures what no program can leave out, each alone on one core with everything in memory (libjpeg-turbo, scaling, ONNX
-Runtime and PNG in processor time, memory and the disk in seconds), adds up what each job needs, shares it among the cores, and puts it beside the job of
-lightdata in a fresh process. Writes both tables into docs/performance.md.
+Measures what no program can leave out, each alone on one core with everything in memory: libjpeg-turbo, scaling, ONNX
+Runtime and PNG in processor time, memory and the disk in seconds. Adds up what each job needs, shares it among the
+cores, and puts it beside the job of lightdata in a fresh process. Writes both tables into docs/performance.md.
 """
 
 import argparse
