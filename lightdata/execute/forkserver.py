@@ -115,7 +115,7 @@ class ForkServer:
     def __init__(self) -> None:
         theirs, ours = _pipe()
         environment = {**os.environ, **ENVIRONMENT, **_ALLOCATORS}
-        program = _PROGRAM.format(path=sys.path, fd=theirs.fileno())
+        program = _PROGRAM.format(path=[os.fspath(path) for path in sys.path], fd=theirs.fileno())
         os.set_inheritable(theirs.fileno(), True)
         from multiprocessing.spawn import get_executable  # noqa: PLC0415 - only for queries that need workers
 

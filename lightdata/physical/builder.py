@@ -12,6 +12,8 @@ import pyarrow as pa
 from lightdata.physical.driver_steps import Rebatch
 from lightdata.physical.stage import Confluence, DriverStep, Operator, Pipeline, SharedRows, SourceScan, WorkStage
 from lightdata.plan.node import Plan
+from lightdata.plan.schema import schema_of
+from lightdata.plan.words import step_name
 from lightdata.types.schema import Schema
 
 TASK_ROWS = 32
@@ -122,6 +124,15 @@ class Builder:
         self.names.append(name)
         if self.current is not None:
             self.members.append(self.current)
+
+    def add_limited(self, operator: Operator, step: Plan, workers: int | None, work: Work) -> None:
+        """Add an operator; where fewer workers may run it than there are, in a stage of its own."""
+        limit = self.limited(workers)
+        if limit is not None:
+            self.cut()
+        self.add(operator, step_name(step), work, columns=work_of(schema_of(step.inputs[0])))
+        if limit is not None:
+            self.cut(max_workers=limit)
 
     def cut(self, *between: DriverStep, max_workers: int | None = None) -> None:
         """End the stage, and add steps of the calling process after it."""

@@ -27,6 +27,9 @@ class Context:
     tally: Tally = field(default_factory=Tally)
     """What the stage has done here."""
 
+    has_begun: bool = False
+    """Whether it has had a task."""
+
     closing: dict[Any, Callable[[Any], object]] = field(default_factory=dict)
     """What ends those of them that hold threads and connections."""
 
@@ -73,6 +76,9 @@ class WorkStage:
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
         """Read a task and pass it through all operators."""
         context.tally.tasks += 1
+        if not context.has_begun:
+            context.has_begun = True
+            context.tally.workers += 1
         batches = task.read(context.failures)
         for operator in self.operators:
             batches = operator.run(batches, context)

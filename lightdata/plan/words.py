@@ -163,9 +163,10 @@ def _describe_work(plan: Plan) -> str:
             return f"{kind} {function.name}(row)"
         case MapBatches(function=function, batch_rows=rows, batch_format=form):
             return f"map_batches {function.name}({form} batch{'' if rows is None else f' of {rows}'})"
-        case Infer(column=column, model=model):
+        case Infer(columns=columns, model=model):
             added = ", ".join(model.output_types())
-            return f"infer {model.path.rpartition('/')[2]}({column}) -> {added} on {model.device}"
+            device = ", ".join(name for name, _ in model.providers) or model.device
+            return f"infer {model.file.name}({', '.join(columns)}) -> {added} on {device}"
         case Write(sink=sink):
             return f"write {sink}"
     raise TypeError(f"no words for {type(plan).__name__}; add a case to {__name__}")
