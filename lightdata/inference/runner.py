@@ -105,6 +105,8 @@ class Runner:
             self._threads.shutdown(cancel_futures=True)
         for lane in self._all:
             lane.close()
+        if self.is_profiled:
+            nodes_by_provider(self.session)  # nothing was run, and its file would be left
 
     def stream(self, work: Iterator[tuple[_T, Sequence[Feed]]]) -> Iterator[tuple[_T, list[Answer]]]:
         """Answer what is given, each with its key, in order; while some is computed the next is made."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lightdata.errors import DeviceError, ModelError
 from lightdata.inference.device import Placement, preload, session_options
 from lightdata.inference.model import Model
+from lightdata.inference.profile import nodes_by_provider
 from lightdata.inference.rewrite import rewritten
 from lightdata.inference.runner import Runner
 
@@ -97,6 +98,8 @@ def _open(source: str | bytes, placement: Placement, model: Model, *, is_profile
     except Exception as error:
         raise ModelError(f"{model.file.name} cannot be opened with {providers[0][0]}: {error}") from error
     if session.get_providers()[0] != providers[0][0]:
+        if is_profiled:
+            nodes_by_provider(session)  # it would leave its file
         raise DeviceError(
             f"ONNX Runtime refused {providers[0][0]} and would run {model.file.name} on the CPU; "
             "use device='cpu' to accept that"

@@ -249,5 +249,6 @@ def test_the_first_call_tells_where_nodes_run(tmp_path):
     np.testing.assert_allclose(answers(run, pixels), expected(tmp_path, pixels), rtol=1e-5, atol=1e-6)
     assert run.nodes.keys() == {"CPUExecutionProvider"}
     assert 1 <= run.nodes["CPUExecutionProvider"] <= 4
-    assert list(Path(tempfile.gettempdir()).glob(f"lightdata-profile-{os.getpid()}*")) == []
     run.close()
+    open_runner(model, CPU, is_profiled=True).close()
+    assert list(Path(tempfile.gettempdir()).glob(f"lightdata-profile-{os.getpid()}*")) == []
