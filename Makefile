@@ -1,6 +1,7 @@
 # Every target works from a fresh clone with Python 3.11+ and a package registry.
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH ?= benchmarks
 
 .PHONY: setup demo test test-all interop check bench gpu clean
 
@@ -32,10 +33,11 @@ check: setup
 	$(BIN)/python -m pytest
 
 bench: setup
-	$(BIN)/python -m pytest benchmarks --benchmark-only -m 'slow or not slow' --override-ini 'testpaths=benchmarks' --override-ini 'python_files=bench_*.py' -o addopts=
+	$(BIN)/python -m pytest $(BENCH) --benchmark-only -m 'slow or not slow' --override-ini 'testpaths=benchmarks' --override-ini 'python_files=bench_*.py' -o addopts=
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python benchmarks/bench_infer_gpu.py $(IMAGES)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis examples/out

@@ -5,6 +5,7 @@
 [{'id': 1}, {'id': 2}]
 """
 
+import gc as _gc
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from polars import col, lit, when
 
     from lightdata.dataset.dataset import Dataset
+    from lightdata.inference.model import Model
+    from lightdata.inference.versions import show_versions
     from lightdata.io.files import Partitioning
     from lightdata.io.sinks.commit import WriteResult
     from lightdata.kernels.decode import decode_pixels
@@ -71,6 +74,8 @@ else:
     _DEFERRED = {
         "polars": "col lit when",
         "lightdata.dataset.dataset": "Dataset",
+        "lightdata.inference.model": "Model",
+        "lightdata.inference.versions": "show_versions",
         "lightdata.io.files": "Partitioning",
         "lightdata.io.sinks.commit": "WriteResult",
         "lightdata.kernels.decode": "decode_pixels",
@@ -91,9 +96,15 @@ else:
     def __getattr__(name: str) -> object:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if _MODULES[name] != "polars":
-            _import_module("pyarrow")  # before the locks of our own modules: see types/registry.py
-        found = globals()[name] = getattr(_import_module(_MODULES[name]), name)
+        is_collecting = _gc.isenabled()
+        _gc.disable()  # all that an import makes stays: looking it through again and again takes a tenth of the time
+        try:
+            if _MODULES[name] != "polars":
+                _import_module("pyarrow")  # before the locks of our own modules: see types/registry.py
+            found = globals()[name] = getattr(_import_module(_MODULES[name]), name)
+        finally:
+            if is_collecting:
+                _gc.enable()
         return found
 
     def __dir__() -> list[str]:
@@ -114,6 +125,7 @@ __all__ = [
     "ExecutionError",
     "ExpressionError",
     "LightdataError",
+    "Model",
     "ModelError",
     "NotRunError",
     "OutputExistsError",
@@ -153,6 +165,7 @@ __all__ = [
     "read_text",
     "read_tfrecords",
     "read_webdataset",
+    "show_versions",
     "sql",
     "tensor_type",
     "when",

@@ -15,12 +15,15 @@ class Config:
     workers: int | None = None
     """Worker processes; ``None`` takes one for each core, ``0`` runs everything in the calling process."""
 
-    memory_limit_bytes: int = 2 << 30
-    """Bytes in flight between the workers and the consumer before workers pause; half of it is Polars' where a query
-    sorts, joins or groups, which then spills what it can to disk."""
+    memory_limit_bytes: int | None = None
+    """Bytes that a query may take beyond what idle processes do: in all workers, between them, and in Polars where it
+    sorts, joins or groups. ``config(memory_limit="2GB")`` sets it too. ``None`` takes half of what was free on this
+    machine, or in this container, when the first query asked. A batch of as many rows as you ask for is yours, however
+    large, and so is what you keep."""
 
-    batch_bytes: int = 32 << 20
-    """Decoded bytes that one batch of images may take."""
+    batch_bytes: int | None = None
+    """Decoded bytes that one batch of images may take, or one image; ``None`` takes 32 MiB, or less where the memory
+    limit asks for it."""
 
     max_image_pixels: int = 178_956_970
     """Pixels above which an image is refused as a decompression bomb; at most Pillow's own limit, the default."""
@@ -56,11 +59,55 @@ class Config:
     """Seconds that it may take for one file."""
 
 
+MOST_BATCH_BYTES = 32 << 20
+"""Decoded bytes of a batch, where memory allows: enough to make its cost small."""
+
+LEAST_BATCH_BYTES = 64 << 10
+
+BATCHES_IN_WORK = 16
+"""Batches' bytes that a worker may need at once. It makes one of another, twice where a user's function or a file
+format keeps a copy, while two tasks wait and results are on the way, which have half of it."""
+
+_BESIDE = 4
+"""The part of the limit that batches of the calling process are cut for, one in so many."""
+
+_LEAST_BYTES = 64 << 20
+"""The limit where next to nothing is free: a query with less would not get far either."""
+
 _current = Config()
+_found_bytes = 0
+
+
+def memory_limit() -> int:
+    """Give the bytes that a query may take.
+
+    Where nobody has set them they are found at first use and then remembered. Queries run inside others and beside
+    others, and what warm workers hold would later be taken for somebody else's.
+    """
+    global _found_bytes  # noqa: PLW0603 - one process is on one machine
+    if _current.memory_limit_bytes is not None:
+        return _current.memory_limit_bytes
+    if not _found_bytes:
+        from lightdata.free_memory import free_bytes  # noqa: PLC0415 - only where nobody has set it
+
+        _found_bytes = max(free_bytes() // 2, _LEAST_BYTES)
+    return _found_bytes
+
+
+def batch_limit() -> int:
+    """Give the decoded bytes that a batch may take: a worker is told, and beside the calling process others work."""
+    return _current.batch_bytes or batch_bytes_for(memory_limit() // _BESIDE)
+
+
+def batch_bytes_for(limit_bytes: int) -> int:
+    """Give the decoded bytes of a batch for a process that may take so many bytes."""
+    return max(min(limit_bytes // BATCHES_IN_WORK, MOST_BATCH_BYTES), LEAST_BATCH_BYTES)
 
 
 def config(**changes: Any) -> Config:
     """Change the settings of this process; without arguments, read them.
+
+    ``memory_limit`` takes bytes or text such as ``"2GB"`` and sets ``memory_limit_bytes``.
 
     >>> before = config()
     >>> config(workers=2).workers
@@ -76,9 +123,12 @@ def config(**changes: Any) -> Config:
     global _current  # noqa: PLW0603 - one process has one configuration
     if not changes:  # asked several times in every query
         return _current
+    if "memory_limit" in changes:
+        changes = _with_limit(**changes)
     known = {field.name for field in fields(Config)}
     if unknown := changes.keys() - known:
-        raise ValueError(f"config has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+        names = ", ".join(sorted({*known, "memory_limit"}))
+        raise ValueError(f"config has no setting {', '.join(sorted(unknown))}; it has {names}")
     _current = _checked(replace(_current, **changes))
     return _current
 
@@ -89,12 +139,23 @@ def config_from(settings: Config) -> None:
     _current = settings
 
 
+def _with_limit(*, memory_limit: int | str | None, **changes: Any) -> dict[str, Any]:
+    if "memory_limit_bytes" in changes:
+        raise ValueError("memory_limit and memory_limit_bytes are one setting; give one of them")
+    if memory_limit is None:
+        return {**changes, "memory_limit_bytes": None}
+    from lightdata.byte_count import bytes_of  # noqa: PLC0415 - only who sets it needs it
+
+    return {**changes, "memory_limit_bytes": bytes_of(memory_limit, name="memory_limit")}
+
+
 def _checked(settings: Config) -> Config:
     if settings.workers is not None and not _is_count(settings.workers, least=0):
         raise ValueError(f"workers must be 0 or more, or None; got {settings.workers!r}")
     for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
-        if not _is_count(getattr(settings, name), least=1):
-            raise ValueError(f"{name} must be a positive number; got {getattr(settings, name)!r}")
+        value = getattr(settings, name)
+        if not (_is_count(value, least=1) or (value is None and name != "max_image_pixels")):
+            raise ValueError(f"{name} must be a positive number; got {value!r}")
     if settings.max_image_pixels > Config().max_image_pixels:
         raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
     if settings.on_error not in ("raise", "null", "skip"):

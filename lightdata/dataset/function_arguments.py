@@ -18,7 +18,7 @@ def constructor_arguments(step: str, given: Mapping[str, Any]) -> dict[str, Any]
     ArgumentError
         For an argument that the step does not take.
     """
-    if unknown := given.keys() - {"fn_constructor_args", "fn_constructor_kwargs"}:
+    if unknown := given.keys() - {"fn_constructor_args", "fn_constructor_kwargs", "num_gpus"}:
         raise ArgumentError(f"{step} has no argument {', '.join(sorted(unknown))}")
     return {name.removeprefix("fn_"): value for name, value in given.items()}
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import polars.selectors as cs
 
-from lightdata.dataset.verbs import IntoExpr, Verbs, as_exprs, checked_count
+from lightdata.dataset.inferring import Inferring
+from lightdata.dataset.verbs import IntoExpr, as_exprs, checked_count
 from lightdata.errors import ArgumentError, ColumnNotFoundError, ExpressionError
 from lightdata.expr.expression import Expression, bind
 from lightdata.plan.node import Limit
@@ -38,7 +39,7 @@ ColumnNames = Any
 _FILLS = ("forward", "backward", "min", "max", "mean", "zero", "one")
 
 
-class RelationalVerbs(Verbs):
+class RelationalVerbs(Inferring):
     """A query that can be ordered, thinned out, reshaped and counted.
 
     Order is kept unless a verb is told otherwise; nothing runs until rows are asked for.

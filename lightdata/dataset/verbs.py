@@ -20,7 +20,6 @@ from lightdata.plan.node import (
     BatchFormat,
     Drop,
     Filter,
-    Infer,
     Limit,
     MapBatches,
     MapRows,
@@ -34,7 +33,6 @@ from lightdata.plan.verify import verify_step
 from lightdata.types.declare import declared_schema
 
 if TYPE_CHECKING:
-    import os
     from typing import Self
 
 IntoExpr = Any
@@ -165,8 +163,9 @@ class Verbs:
         on_error : "raise", "null" or "skip"
             What becomes of a row for which ``fn`` raises: the run ends with its exception, the row is null in all
             columns of ``schema``, or it is left out; :meth:`errors` lists such rows. By default as configured.
-        constructor : fn_constructor_args, fn_constructor_kwargs
-            For a class.
+        constructor : fn_constructor_args, fn_constructor_kwargs, num_gpus
+            For a class. ``num_gpus`` gives each of its processes so many GPUs, or a part of one, for itself:
+            CUDA_VISIBLE_DEVICES names no others; there are no more processes than the GPUs allow.
 
         Examples
         --------
@@ -250,66 +249,6 @@ class Verbs:
             on_error=checked_on_error("map_batches", on_error, declared),
         )
         return type(self)(plan)
-
-    def infer(
-        self,
-        model: str | os.PathLike[str],
-        column: str = "image",
-        *,
-        outputs: str | Sequence[str] | Mapping[str, str] | None = None,
-        batch_size: int | None = None,
-        device: str = "auto",
-        labels: str | os.PathLike[str] | Sequence[str] | None = None,
-        top_k: int | None = None,
-        preprocess: Mapping[str, Any] | Any | None = None,
-        on_error: OnError | None = None,
-    ) -> Self:
-        """Run an ONNX model on a column of images and add its outputs.
-
-        Images are converted to the model's channels and normalised; they must have its size already. Models are
-        code: run only those you trust.
-
-        Parameters
-        ----------
-        model : path of a .onnx file
-        column : str
-            Images, or uint8 pixels.
-        outputs : str, sequence or mapping, optional
-            The outputs to keep, or a mapping to the names of their columns; by default all, under their own names.
-        batch_size : int, optional
-            Rows of one call of the model, by default what suits the device; does not change results.
-        device : "auto", "cpu", "cuda" or "cuda:N"
-            "cuda" never runs on the CPU; "auto" takes CUDA where it works, and logs which it took.
-        labels : path or sequence, optional
-            Class names: a text file with a line each, or a list. By default those of the model's metadata or of the
-            config.json beside it.
-        top_k : int, optional
-            Add ``label`` and ``score`` of the highest values instead of the output itself: single values for 1,
-            lists for more. The score is the output as it is. ``labels`` alone means 1.
-        preprocess : mapping, optional
-            ``mean`` and ``std`` per channel on the 0..1 scale, ``scale`` (1/255), ``mode``. By default what the model's
-            metadata say, else ImageNet's with a warning.
-        on_error : "raise", "null" or "skip"
-            What becomes of an image that cannot be decoded, or has another size: see :meth:`map`.
-
-        Raises
-        ------
-        ModelError
-            If the model cannot be used, or an image column has another size than it takes.
-        """
-        from lightdata.inference.model import describe_model  # noqa: PLC0415 - only for queries with a model
-
-        described = describe_model(
-            model,
-            outputs=outputs,
-            batch_rows=batch_size,
-            device=device,
-            labels=labels,
-            top_k=top_k,
-            preprocess=preprocess,
-        )
-        lenient = checked_on_error("infer", on_error, described.output_types())
-        return type(self)(Infer(input=self._plan, column=column, model=described, on_error=lenient))
 
     def pipe(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function on this dataset."""

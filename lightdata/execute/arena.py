@@ -5,8 +5,10 @@ How an arena behaves. Code that disagrees with this is wrong.
              pipe.
   Read       The peer wraps the slot without a copy. When the last array that looks at it is gone, it reports the
              offset.
-  Free       The owner reuses a slot only after its offset came back. Pages are touched once and kept.
-  Full       The owner sends the bytes by pipe instead: slower, never stuck.
+  Free       The owner reuses a slot only after its offset came back. Pages are touched once and kept while it works;
+             at rest it gives back those that no slot needs.
+  Full       A batch that finds no slot has memory of its own, which goes with it; where descriptors cannot travel at
+             any time (macOS), or for a small one, its bytes go by pipe: slower, never stuck.
   Death      The memory has no name (memfd on Linux, an unlinked file elsewhere); the kernel frees it with its last
              user.
 """
@@ -24,6 +26,9 @@ import pyarrow as pa
 
 _ALIGNMENT = 64
 """Bytes; what Arrow recommends for its buffers."""
+
+SENDS_APART = hasattr(os, "memfd_create")
+"""Whether a batch may have memory of its own."""
 
 
 class Arena:
@@ -50,6 +55,14 @@ class Arena:
             self._free.append((offset, self._used.pop(offset)))
         if offsets:
             self._free = list(_joined(sorted(self._free)))
+
+    def give_back(self) -> None:
+        """Give the system the pages that no slot needs, where it takes them."""
+        for offset, size in self._free if hasattr(mmap, "MADV_REMOVE") else ():
+            start = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE
+            length = (offset + size - start) // mmap.PAGESIZE * mmap.PAGESIZE
+            if length > 0:
+                self._map.madvise(mmap.MADV_REMOVE, start, length)
 
     def close_fd(self) -> None:
         """Close the descriptor once the peer has its own; the mapping stays."""
@@ -94,6 +107,21 @@ class _Slot:
 
     def __del__(self) -> None:
         self._view.freed.append(self._offset)
+
+
+def write_apart(batch: pa.RecordBatch, nbytes: int) -> int:
+    """Copy a batch into memory of its own; gives its descriptor."""
+    fd = _anonymous_file(nbytes)
+    with mmap.mmap(fd, nbytes) as room:
+        write_stream(batch, pa.FixedSizeBufferWriter(pa.py_buffer(memoryview(room))))
+    return fd
+
+
+def read_apart(fd: int) -> pa.RecordBatch:
+    """Wrap a batch that has memory of its own, which ends with the last array that looks at it."""
+    room = mmap.mmap(fd, os.fstat(fd).st_size)
+    os.close(fd)
+    return read_stream(pa.py_buffer(room))
 
 
 def stream_size(batch: pa.RecordBatch) -> int:

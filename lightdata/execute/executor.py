@@ -32,7 +32,8 @@ class Executor(Protocol):
 
 def run_steps(pipeline: Pipeline, run_stage: RunStage) -> Iterator[pa.RecordBatch]:
     """Chain the steps of a pipeline and of those it reads; ``run_stage`` says how a stage's tasks are worked off."""
-    streams = _Streams(run_stage)
+    shared = {part.start.number for part in pipeline.walk() if isinstance(part.start, SharedRows)}
+    streams = _Streams(run_stage, len(shared))
     try:
         yield from streams.of(pipeline)
     finally:
@@ -42,8 +43,9 @@ def run_steps(pipeline: Pipeline, run_stage: RunStage) -> Iterator[pa.RecordBatc
 class _Streams:
     """The streams of one run, and the rows that several of them share."""
 
-    def __init__(self, run_stage: RunStage) -> None:
+    def __init__(self, run_stage: RunStage, spools: int) -> None:
         self._run_stage = run_stage
+        self._spool_count = spools
         self._open: list[Iterator[Any]] = []
         self._spools: dict[int, Spool] = {}
 
@@ -72,7 +74,7 @@ class _Streams:
 
     def _spool(self, shared: SharedRows) -> Spool:
         if shared.number not in self._spools:
-            self._spools[shared.number] = Spool(self.of(shared.pipeline), shared.readers)
+            self._spools[shared.number] = Spool(self.of(shared.pipeline), shared.readers, self._spool_count)
         return self._spools[shared.number]
 
     def _opened(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

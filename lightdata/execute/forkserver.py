@@ -37,6 +37,8 @@ _ALLOCATORS = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     # One allocator for all: two would each keep what the other could use.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # One heap for all threads, for the same reason: a worker has one that works, and one that listens.
+    "MALLOC_ARENA_MAX": "1",
 }
 """How memory is had; not for the processes that workers start."""
 
@@ -113,7 +115,7 @@ class ForkServer:
     def __init__(self) -> None:
         theirs, ours = _pipe()
         environment = {**os.environ, **ENVIRONMENT, **_ALLOCATORS}
-        program = _PROGRAM.format(path=sys.path, fd=theirs.fileno())
+        program = _PROGRAM.format(path=[os.fspath(path) for path in sys.path], fd=theirs.fileno())
         os.set_inheritable(theirs.fileno(), True)
         from multiprocessing.spawn import get_executable  # noqa: PLC0415 - only for queries that need workers
 

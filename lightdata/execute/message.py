@@ -9,7 +9,9 @@ How a worker is used. Code that disagrees with this is wrong.
   Credit     A worker with more than its credit of bytes on the way waits for Ack before it sends more. Batches are
              acknowledged when the consumer takes them, in task order, so the task that everybody waits for can
              always go on.
-  Cancel     Answered by Cancelled, after the batch in hand; tasks that were sent are forgotten.
+  Batch      In a slot of the arena; where none is large enough, apart: its descriptor follows. Else in the message.
+  Cancel     Answered by Cancelled, after the batch in hand; tasks that were sent are forgotten. A worker that rests
+             for a second then gives memory back.
   Listening  A worker takes messages at any time, so the calling process never waits for it to do so.
   Tally      Done, Failed and Cancelled tell what the worker did since the last of them, or since its stage came.
   Life       While it works, or waits for credit, a worker says Beat every ``beat_s`` seconds, if a row or call of a
@@ -100,12 +102,16 @@ class BeatMessage(NamedTuple):
 
 
 class BatchMessage(NamedTuple):
-    """A batch of a task's output: in the arena, or here if it is full."""
+    """A batch of a task's output: in the arena, in the memory that follows, or here."""
 
     number: int
     nbytes: int
     offset: int | None
     content: bytes | None
+    apart: int | None = None
+    """The descriptor of the memory that it has of its own: filled in by who takes the message."""
+
+    is_apart: bool = False
 
 
 class DoneMessage(NamedTuple):

@@ -12,7 +12,7 @@ How the pool behaves. Code that disagrees with this is wrong.
   Loop       So does it when ``DEATHS`` workers died with no task, nor part of one, finished between.
   Watch      A worker that hangs is ended (``row_timeout``); where nothing goes on, the log says who holds what.
   Warm       Workers that are idle wait for the next query; they end with the interpreter, or when it dies.
-  Bounded    What workers made and nobody took stays under ``memory_limit_bytes``, a batch for each worker apart.
+  Bounded    As ``memory_shares.py`` says: a worker that has its credit on the way waits for the consumer.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lightdata.config import config
+from lightdata.config import config, memory_limit
 from lightdata.errors import WorkerDiedError
-from lightdata.execute.arena import read_stream
+from lightdata.execute.arena import read_apart, read_stream
 from lightdata.execute.closures import dumps
 from lightdata.execute.cores import cpu_count
 from lightdata.execute.executor import run_steps
 from lightdata.execute.inline import run_here
+from lightdata.execute.memory_shares import arena_bytes, bytes_for_each_stage, credit_bytes, settings_of_worker
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
@@ -47,10 +48,8 @@ from lightdata.execute.processes import GONE, Worker, leased
 from lightdata.execute.task_state import Death, TaskState
 from lightdata.execute.watch import LOOK_S, Watch
 from lightdata.io.memory import BatchTask
-from lightdata.io.polars_stream import POLARS_SHARE
 from lightdata.io.source import ReadTask
 from lightdata.physical.operators.read_files import ReadFilesOperator
-from lightdata.physical.polars_segment import PolarsSegment
 from lightdata.physical.stage import Context, Pipeline, WorkStage, lets_rows_go
 from lightdata.report.run_log import RunLog, StageLog
 
@@ -87,7 +86,7 @@ class PoolExecutor:
         self._workers = workers
         self._log = log or RunLog()
         self._inline_tasks = inline_tasks
-        self._stage_bytes = config().memory_limit_bytes
+        self._stage_bytes = memory_limit()
 
     def run(self, pipeline: Pipeline, /) -> Iterator[pa.RecordBatch]:
         """Stream the pipeline's batches."""
@@ -110,7 +109,7 @@ class PoolExecutor:
             return
         count = min(self._workers, stage.max_workers or self._workers)
         rest = chain([first] if second is None else [first, second], tasks)
-        with leased(count, context.tally) as workers:
+        with leased(count, context.tally, arena_bytes(self._stage_bytes, count)) as workers:
             yield from _StageRun(stage, rest, workers, log, self._stage_bytes).batches()
 
 
@@ -141,10 +140,10 @@ class _StageRun:
         timeout_s = config().row_timeout
         self._message = StageMessage(
             dumps(stage),
-            config(),
+            settings_of_worker(limit_bytes, len(workers)),
             os.getcwd(),
             list(sys.path),
-            limit_bytes // len(workers),
+            credit_bytes(limit_bytes, len(workers)),
             None if timeout_s is None else min(timeout_s / 4, _BEAT_S),
         )
         for worker in workers:
@@ -212,12 +211,8 @@ class _StageRun:
 
     def _handle(self, worker: Worker, message: Any) -> None:
         match message:
-            case BatchMessage(number=number, nbytes=nbytes, offset=offset, content=content):
-                if offset is None or worker.view is None:
-                    batch = read_stream(content or b"")
-                else:
-                    batch = worker.view.read(offset, nbytes)
-                self._by_number[number].took(batch, worker, nbytes)
+            case BatchMessage(number=number, nbytes=nbytes):
+                self._by_number[number].took(_arrived(worker, message), worker, nbytes)
             case DoneMessage(number=number, told=told, rows=rows):
                 worker.tasks.remove(number)
                 self._deaths = 0
@@ -280,21 +275,20 @@ class _StageRun:
             )
 
 
+def _arrived(worker: Worker, message: BatchMessage) -> pa.RecordBatch:
+    """Wrap a batch where it lies."""
+    if message.apart is not None:
+        return read_apart(message.apart)
+    if message.offset is None or worker.view is None:
+        return read_stream(message.content or b"")
+    return worker.view.read(message.offset, message.nbytes)
+
+
 def _remade(content: bytes, text: str) -> BaseException:
     error, notes = pickle.loads(content)  # noqa: S301 - from our own worker
     error.__notes__ = notes
     error.__cause__ = RemoteTraceback(text)
     return error
-
-
-def bytes_for_each_stage(pipeline: Pipeline) -> int:
-    """Share ``memory_limit_bytes`` out: to Polars, where the query runs in it, and to the stages, which may all run."""
-    parts = list(pipeline.walk())
-    limit = config().memory_limit_bytes
-    if any(isinstance(part.start, PolarsSegment) for part in parts):
-        limit -= limit // POLARS_SHARE
-    heavy = sum(isinstance(step, WorkStage) and step.is_heavy for part in parts for step in part.steps)
-    return limit // max(heavy, 1)
 
 
 def worker_count() -> int:

@@ -17,10 +17,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import recv_handle
 from typing import Any
 
-from lightdata.config import config
 from lightdata.execute.arena import ArenaView
 from lightdata.execute.forkserver import ENVIRONMENT, ForkedProcess, ForkServer
 from lightdata.execute.message import (
+    AckMessage,
     BatchMessage,
     BeatMessage,
     CancelledMessage,
@@ -41,6 +41,8 @@ _STOP_S = 1.0
 
 GONE = (EOFError, OSError, RuntimeError)
 """What a pipe raises whose other end is gone, also in the midst of a message, or of the descriptor that follows it."""
+
+_ARENA_BYTES = 64 << 20
 
 
 class Worker:
@@ -90,6 +92,8 @@ class Worker:
         self.is_building = isinstance(message, BeatMessage) and message.is_building
         if isinstance(message, LoadedMessage):
             self.is_loaded, self.failed_starts = True, 0
+        if isinstance(message, BatchMessage) and message.is_apart:
+            return message._replace(apart=recv_handle(self.connection))
         if isinstance(message, DoneMessage | FailedMessage | CancelledMessage):
             self.tally.add(message.tally)
         return message
@@ -229,15 +233,14 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def leased(count: int, tally: Tally | None = None) -> Iterator[list[Worker]]:
+def leased(count: int, tally: Tally | None = None, arena_bytes: int = _ARENA_BYTES) -> Iterator[list[Worker]]:
     """Have workers for oneself: warm ones first, new ones for the rest; what is still sound goes back afterwards.
 
-    What they do is added to ``tally``, until the last of them has come to rest.
+    What they do is added to ``tally``, until the last of them has come to rest. ``arena_bytes`` is for new ones.
     """
     with _lock:
         mine = [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
         _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
-    arena_bytes = max(config().memory_limit_bytes // max(count, 1), 64 << 20)
     try:
         while len(mine) < count:
             with interrupts_deferred():  # a process that nobody holds would never end
@@ -251,6 +254,8 @@ def leased(count: int, tally: Tally | None = None) -> Iterator[list[Worker]]:
         raise
     finally:
         sound = stop(mine)
+        for worker in sound:  # what was on its way is nobody's any more
+            worker.send(AckMessage(0, worker.view.take_freed() if worker.view else []))
         with _lock:
             _idle.extend(sound)
 
@@ -285,6 +290,8 @@ def _return_slot(worker: Worker, message: Any) -> None:
     """Give a slot back whose batch nobody will take."""
     if isinstance(message, BatchMessage) and message.offset is not None and worker.view is not None:
         worker.view.freed.append(message.offset)
+    if isinstance(message, BatchMessage) and message.apart is not None:
+        os.close(message.apart)
 
 
 @atexit.register

@@ -11,12 +11,12 @@ from typing import IO
 
 import pyarrow as pa
 
-from lightdata.config import config
+from lightdata.config import memory_limit
 from lightdata.execute.arena import read_stream, write_stream
 from lightdata.kernels.rebatch import owned
 
-_SHARE = 4
-"""The part of ``memory_limit_bytes`` that a spool takes before it goes to disk: one in so many."""
+SPOOL_SHARE = 4
+"""The part of the memory limit that the spools of a query take before they go to disk: one in so many."""
 
 
 @dataclass(slots=True)
@@ -33,16 +33,17 @@ class Spool:
     """Hands one stream of batches to several readers, each at its own pace, in any thread.
 
     The reader that is ahead makes the rows; the others find them. So no reader waits for another, whatever the order in
-    which they are read. The file has no name, and is gone when nobody holds it.
+    which they are read. The file has no name, and is gone when nobody holds it. Of a query's ``spools`` each may hold
+    the same part in memory.
     """
 
-    def __init__(self, batches: Iterator[pa.RecordBatch], readers: int) -> None:
+    def __init__(self, batches: Iterator[pa.RecordBatch], readers: int, spools: int = 1) -> None:
         self._batches = batches
         self._readers = readers
         self._turn = threading.Lock()
         self._kept: list[_Kept | None] = []
         self._held_bytes = 0
-        self._limit_bytes = config().memory_limit_bytes // _SHARE
+        self._limit_bytes = memory_limit() // SPOOL_SHARE // spools
         self._file: IO[bytes] | None = None
         self._is_over = False
         self._error: BaseException | None = None

@@ -23,8 +23,9 @@ import pyarrow as pa
 
 from lightdata.config import config_from
 from lightdata.errors import words_of
-from lightdata.execute.arena import Arena, stream_size, write_stream
+from lightdata.execute.arena import SENDS_APART, Arena, stream_size, write_apart, write_stream
 from lightdata.execute.closures import dumps
+from lightdata.execute.memory_at_rest import release_unused
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
@@ -46,6 +47,12 @@ from lightdata.physical.stage import Context, WorkStage, uri_of
 
 PIPE_BYTES = 16 << 10
 """Batches below this go by pipe: a slot would cost more than the copy."""
+
+_REST_S = 1.0
+"""Seconds without work after which a worker gives memory back; to touch it anew costs the next query time."""
+
+_APART_BYTES = 1 << 20
+"""Batches below this never have memory of their own: there may be as many as somebody keeps."""
 
 
 class _Cancelled(Exception):  # noqa: N818 - not an error
@@ -78,6 +85,7 @@ def main(connection: Connection, parent_pid: int, arena_bytes: int) -> None:
 class _Worker:
     def __init__(self, connection: Connection, parent_pid: int, arena_bytes: int) -> None:
         self.connection = connection
+        self.parent_pid = parent_pid
         self.inbox: SimpleQueue[Any] = SimpleQueue()
         self.tasks: deque[TaskMessage] = deque()
         self.stage: WorkStage | None = None
@@ -88,6 +96,8 @@ class _Worker:
         self.credit = 0
         self.beat_s: float | None = None
         self.last_beat = 0.0
+        self.is_full = False
+        """Whether it may keep memory of work that is done."""
         self.arena: Arena | None = None
         if sys.platform != "win32":
             self.arena = Arena(arena_bytes)
@@ -101,18 +111,40 @@ class _Worker:
         while True:
             while not self.tasks or not self.inbox.empty():
                 if self._receive():
-                    self._say(CancelledMessage(self.context.tally.take()))
+                    self._rest()
             task = self.tasks.popleft()
             try:
                 self._work_off(task)
             except _Cancelled:
-                self._say(CancelledMessage(self.context.tally.take()))
+                self._rest()
             except _GoneError:
                 raise
             except BaseException as error:  # noqa: BLE001 - sys.exit in a user's function is an error like any other
                 done = self.context.tally.take()
                 self._say(FailedMessage(task.number, portable(error), users_traceback(error), done))
             _flush()
+
+    def _rest(self) -> None:
+        """Say that nothing is left to do."""
+        self._say(CancelledMessage(self.context.tally.take()))
+        self.is_full = True
+
+    def _next_message(self) -> Any:
+        """Wait for a message; where none comes for a while, let go of what was built, and of the memory it took."""
+        if self.is_full and not self.tasks:
+            try:
+                return self.inbox.get(timeout=_REST_S)
+            except Empty:
+                self.is_full = False
+                self.context.close()
+                self.stage, self.context = None, Context()
+                self._give_back()
+        return self.inbox.get()
+
+    def _give_back(self) -> None:
+        if self.arena is not None:
+            self.arena.give_back()
+        release_unused()
 
     def _listen(self) -> None:
         """Take messages while the other thread works, and end this process when there will be no more."""
@@ -155,13 +187,23 @@ class _Worker:
             except Empty:
                 self._say(BeatMessage())
         slot = self.arena.write(batch, nbytes) if self.arena is not None and nbytes > PIPE_BYTES else None
-        content = None
-        if slot is None:
+        self.on_the_way += nbytes
+        if slot is not None:
+            self._say(BatchMessage(number, nbytes, slot[0], None))
+        elif SENDS_APART and nbytes >= _APART_BYTES:
+            self._send_apart(number, batch, nbytes)
+        else:
             out = pa.BufferOutputStream()
             write_stream(batch, out)
-            content = out.getvalue().to_pybytes()
-        self.on_the_way += nbytes
-        self._say(BatchMessage(number, nbytes, slot[0] if slot else None, content))
+            self._say(BatchMessage(number, nbytes, None, out.getvalue().to_pybytes()))
+
+    def _send_apart(self, number: int, batch: pa.RecordBatch, nbytes: int) -> None:
+        fd = write_apart(batch, nbytes)
+        try:
+            self._say(BatchMessage(number, nbytes, None, None, is_apart=True))
+            send_handle(self.connection, fd, self.parent_pid)
+        finally:
+            os.close(fd)
 
     def _beat(self, is_building: bool | None) -> None:
         """Say that work goes on, unless that was just said."""
@@ -174,13 +216,15 @@ class _Worker:
 
     def _receive(self, timeout_s: float | None = None) -> bool:
         """Take one message; says whether everything was cancelled."""
-        match self.inbox.get(timeout=timeout_s):
+        match self._next_message() if timeout_s is None else self.inbox.get(timeout=timeout_s):
             case TaskMessage() as task:
                 self.tasks.append(task)
             case AckMessage(nbytes=nbytes, freed=freed):
                 self.on_the_way -= nbytes
                 if self.arena is not None:
                     self.arena.release(freed)
+                    if freed and self.stage is None:  # at rest: the consumer has let go of the last ones
+                        self.arena.give_back()
             case StageMessage() as message:
                 self._prepare(message)
             case CancelMessage():
@@ -190,6 +234,7 @@ class _Worker:
 
     def _prepare(self, message: StageMessage) -> None:
         """Load a stage; what goes wrong is told by its first task."""
+        self.is_full = False  # it may wait long for a task of this stage, and must have it then
         self.context.close()
         self.stage, self.obstacle, self.context = None, None, Context()
         self.credit, self.on_the_way = message.credit_bytes, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -63,6 +64,24 @@ class TensorNamespace:
         if isinstance(other, pl.Expr):
             return self._then(tensor_ops.CosineSimilarity(other=chain_of(other, "tensor")[0]))
         return self._then(tensor_ops.CosineSimilarity(other=tuple(np.asarray(other, np.float64).ravel().tolist())))
+
+    def near_groups(self, threshold: float = 0.95) -> pl.Expr:
+        """Group rows that are nearly alike: int64, the number of the first row of each row's group.
+
+        Two rows are alike if their cosine similarity reaches ``threshold``, or if a chain of such rows leads from one
+        to the other. It looks at all rows, and takes time that grows with their square: 20,000 are seconds.
+
+        >>> import lightdata as ld
+        >>> import numpy as np
+        >>> ds = ld.from_numpy({"vector": np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0.1]])})
+        >>> [row["group"] for row in ds.with_columns(group=ld.col("vector").tensor.near_groups()).take_all()]
+        [0, 1, 0]
+        """
+        if not -1 <= threshold <= 1:
+            raise ArgumentError(f"near_groups: threshold is a cosine, from -1 to 1; got {threshold!r}")
+        from lightdata.expr.near_groups import group_series  # noqa: PLC0415 - only for those who compare all rows
+
+        return self._expr.map_batches(partial(group_series, threshold=threshold), return_dtype=pl.Int64)
 
     def _then(self, operation: ops.Operation) -> pl.Expr:
         return extend(self._expr, operation, "tensor")

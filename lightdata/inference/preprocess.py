@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightdata.errors import ArgumentError, ModelError
 from lightdata.types.image_spec import MODES
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Per channel, on the 0..1 scale; what torchvision's classifiers were trained with."""
+
+
+class Statements(NamedTuple):
+    """What a model and the files beside it say of how pixels are prepared, the strongest word first."""
+
+    metadata: Mapping[str, str]
+    processor: Mapping[str, Any]
+    """preprocessor_config.json, as transformers writes it."""
+
+    config: Mapping[str, Any]
+    """config.json; timm keeps mean and std there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +40,15 @@ class Preprocess:
     """The mode images are converted to; by default what the model's channels say."""
 
 
-def choose_preprocess(given: Any, metadata: Mapping[str, str], dtype: str, channels: int) -> Preprocess:
-    """Choose how to prepare pixels: as given, else as the model's metadata say, else as is usual.
+def choose_preprocess(given: Any, stated: Statements, dtype: str, channels: int) -> Preprocess:
+    """Choose how to prepare pixels: as given, else as the model or a file beside it says, else as is usual.
 
     Raises
     ------
     ArgumentError
         If what is given does not fit the model.
     ModelError
-        If the metadata do not.
+        If what the model says of itself does not.
     """
     match given:
         case Preprocess():
@@ -45,18 +57,45 @@ def choose_preprocess(given: Any, metadata: Mapping[str, str], dtype: str, chann
             return _checked(_from_mapping(given, dtype), dtype, channels)
         case None if dtype == "uint8":
             return Preprocess(scale=None)
-        case None if "mean" in metadata and "std" in metadata:
-            return _from_metadata(metadata, dtype, channels)
-        case None if channels == 3:  # noqa: PLR2004 - RGB
-            warnings.warn(
-                "the model does not say how its input was normalised; using ImageNet's mean and std. "
-                "Pass preprocess={'mean': ..., 'std': ...} to choose, or preprocess={} for values from 0 to 1",
-                stacklevel=4,
-            )
-            return Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD)
         case None:
-            return Preprocess()
+            return _stated(stated, dtype, channels) or _usual(channels)
     raise ArgumentError(f"preprocess takes a mapping with mean, std, scale and mode; got {given!r}")
+
+
+def _stated(stated: Statements, dtype: str, channels: int) -> Preprocess | None:
+    for place, found in (
+        ("the model's metadata", _from_metadata),
+        ("preprocessor_config.json", _from_processor),
+        ("config.json", _from_timm),
+    ):
+        try:
+            how = found(stated)
+            if how is not None:
+                return _checked(how, dtype, channels)
+        except (ValueError, TypeError) as error:
+            raise ModelError(
+                f"mean and std in {place} cannot be used: {error}; pass preprocess={{'mean': ..., 'std': ...}}"
+            ) from error
+    return None
+
+
+def _usual(channels: int) -> Preprocess:
+    if channels != 3:  # noqa: PLR2004 - RGB
+        return Preprocess()
+    warnings.warn(
+        "the model does not say how its input was normalised; using ImageNet's mean and std. "
+        "Pass preprocess={'mean': ..., 'std': ...} to choose, or preprocess={} for values from 0 to 1",
+        stacklevel=_frames_of_ours(),
+    )
+    return Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+def _frames_of_ours() -> int:
+    """Count the frames up to the line that called this library, from the caller on."""
+    frame, count = sys._getframe(1), 1  # noqa: SLF001 - inspect.stack reads the source of every frame
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("lightdata."):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def _from_mapping(given: Mapping[str, Any], dtype: str) -> Preprocess:
@@ -66,14 +105,29 @@ def _from_mapping(given: Mapping[str, Any], dtype: str) -> Preprocess:
     return replace(default, **given)
 
 
-def _from_metadata(metadata: Mapping[str, str], dtype: str, channels: int) -> Preprocess:
-    try:
-        found = Preprocess(mean=json.loads(metadata["mean"]), std=json.loads(metadata["std"]))
-        return _checked(found, dtype, channels)
-    except ValueError as error:
-        raise ModelError(
-            f"mean and std in the model's metadata cannot be used: {error}; pass preprocess={{'mean': ..., 'std': ...}}"
-        ) from error
+def _from_metadata(stated: Statements) -> Preprocess | None:
+    metadata = stated.metadata
+    if "mean" not in metadata or "std" not in metadata:
+        return None
+    return Preprocess(mean=json.loads(metadata["mean"]), std=json.loads(metadata["std"]))
+
+
+def _from_processor(stated: Statements) -> Preprocess | None:
+    """Read what an image processor of transformers does after resizing."""
+    found = stated.processor
+    if not found.keys() & {"do_normalize", "image_mean", "do_rescale", "rescale_factor"}:
+        return None
+    scale = found.get("rescale_factor", 1 / 255) if found.get("do_rescale", True) else None
+    if not found.get("do_normalize", "image_mean" in found):
+        return Preprocess(scale=scale)
+    return Preprocess(mean=found.get("image_mean"), std=found.get("image_std"), scale=scale)
+
+
+def _from_timm(stated: Statements) -> Preprocess | None:
+    found = stated.config.get("pretrained_cfg", stated.config)
+    if not isinstance(found, Mapping) or "mean" not in found or "std" not in found:
+        return None
+    return Preprocess(mean=found["mean"], std=found["std"])
 
 
 def _checked(how: Preprocess, dtype: str, channels: int) -> Preprocess:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
-from pathlib import PurePath, PurePosixPath
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from lightdata.errors import ArgumentError, ReadError
+from lightdata.errors import ArgumentError
+from lightdata.io.listing import MAGIC, entered, find_files, missing_error
 from lightdata.io.listing_sample import ListingSample
-from lightdata.io.location import Entry, FileSystem, Location, is_text, locate, read_file
+from lightdata.io.location import FileSystem, is_text, locate, read_file
 from lightdata.io.memory import BatchTask
 from lightdata.io.partitioning import Partitioning
 from lightdata.io.source import Bounds, Extent, Pushdowns, ReadTask
@@ -40,10 +38,18 @@ __all__ = [
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _log = logging.getLogger(__name__)
-_MAGIC = re.compile(r"[*?\[]")
 _SHOWN_PATHS = 3
 
 _SHOWN_ENDINGS = 3
+
+_FIRST_TASKS = 16
+"""Tasks of a listing that are as small as asked for, so that rows come soon and are shared out evenly."""
+
+_SAMPLED_FILES = 8
+_TASK_BYTES = 1 << 20
+_LARGEST = 8
+"""Of later tasks: how many files are asked for their size, the bytes that their files may have, and how many times
+larger than asked for they may be."""
 
 
 def as_paths(paths: Paths) -> tuple[str, ...]:
@@ -76,10 +82,10 @@ def check_paths(paths: Paths, filesystem: FileSystem = None, *, ignore_missing_p
     """
     for path in as_paths(paths):
         location = locate(path, filesystem)
-        if location.remote is not None or ignore_missing_paths or _MAGIC.search(location.path):
+        if location.remote is not None or ignore_missing_paths or MAGIC.search(location.path):
             continue
         if location.kind() is None:
-            raise _missing(location)
+            raise missing_error(location)
 
 
 def are_local(paths: Paths, filesystem: FileSystem = None) -> bool:
@@ -109,7 +115,7 @@ def list_files(
     ReadError
         If a path is missing or a folder cannot be listed; at the end, if there was no file at all.
     """
-    for found in _find(as_paths(paths), extensions, filesystem, ignore_missing_paths=ignore_missing_paths):
+    for found in find_files(as_paths(paths), extensions, filesystem, ignore_missing_paths=ignore_missing_paths):
         yield found.location.shown(found.file)
 
 
@@ -191,15 +197,27 @@ class FileListSource:
         return False
 
     def tasks(self, pushdowns: Pushdowns, *, task_rows: int) -> Iterator[ReadTask]:
-        """List files as tasks of ``task_rows`` rows; what is not asked for is not listed."""
+        """List files as tasks of ``task_rows`` rows, larger ones of many tiny files, and list no more than asked."""
         schema = self.schema.to_arrow()
         rows = islice(self._rows(schema.names[1:]), pushdowns.n_rows)
-        while chunk := list(islice(rows, task_rows)):
+        number, larger = 0, 1
+        while chunk := list(islice(rows, task_rows * larger)):
+            number += 1
+            if number == _FIRST_TASKS:
+                larger = self._larger([path for path, *_ in chunk[:_SAMPLED_FILES]], task_rows)
             columns = [
                 plain_array(column, kind) for column, kind in zip(zip(*chunk, strict=True), schema.types, strict=True)
             ]
             batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             yield BatchTask(batch if pushdowns.columns is None else batch.select(list(pushdowns.columns)))
+
+    def _larger(self, paths: Sequence[str], task_rows: int) -> int:
+        """Say how many times larger tasks of such files may be: a task costs as much as reading some tiny files."""
+        if not are_local(self.paths, self.filesystem):
+            return 1
+        sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
+        mean = sum(sizes) / max(len(sizes), 1)
+        return max(1, min(_LARGEST, int(_TASK_BYTES / max(mean * task_rows, 1))))
 
     def count(self, most: int | None = None) -> int:
         """List and count the files."""
@@ -244,6 +262,9 @@ class FileListSource:
         if self.shuffle_seed is not None:
             listed = list(files)
             files = (listed[i] for i in np.random.default_rng(self.shuffle_seed).permutation(len(listed)))
+        if not names and self.partitioning is None:
+            yield from ((path,) for path, _ in files)
+            return
         for path, values in files:
             if values.keys() != set(names):
                 raise ArgumentError(f"{path}: folders name {sorted(values)}, those of the first file {sorted(names)}")
@@ -252,147 +273,14 @@ class FileListSource:
     def _files(self, *, every: bool = False) -> Iterator[tuple[str, dict[str, str]]]:
         keep = None if every else self.partition_filter
         ignore = self.ignore_missing_paths
-        files = _find(as_paths(self.paths), self.extensions, self.filesystem, ignore_missing_paths=ignore)
-        for _, of_one_folder in groupby(files, key=_entered):
+        files = find_files(as_paths(self.paths), self.extensions, self.filesystem, ignore_missing_paths=ignore)
+        if self.partitioning is None:
+            yield from ((found.location.shown(found.file), {}) for found in files if keep is None or keep({}))
+            return
+        for _, of_one_folder in groupby(files, key=entered):
             values: dict[str, str] | None = None
             for found in of_one_folder:
                 if values is None:
-                    values = {} if self.partitioning is None else found.partition_values(self.partitioning)
+                    values = found.partition_values(self.partitioning)
                 if keep is None or keep({**values}):
                     yield found.location.shown(found.file), values
-
-
-class _Found(NamedTuple):
-    """A file of a listing."""
-
-    location: Location
-    """What was asked for."""
-
-    folder: str | None
-    """The folder that was entered for it; ``None`` where the file itself was named."""
-
-    file: str
-
-    def partition_values(self, partitioning: Partitioning) -> dict[str, str]:
-        """Read what its folders say: those below the folder entered, unless ``partitioning`` has a base."""
-        if partitioning.base_dir is None and self.folder is not None:
-            partitioning = replace(partitioning, base_dir=self._unchained(self.folder))
-        return partitioning.partition_values(self._unchained(self.file))
-
-    def _unchained(self, path: str) -> str:
-        return self.location.shown(path).removesuffix(self.location.chain)
-
-
-def _entered(found: _Found) -> tuple[str | None, ...]:
-    """Tell what partition values depend on: they are the same for all files of a folder."""
-    return found.location.path, found.folder, os.path.dirname(found.file)
-
-
-def _find(
-    names: Sequence[str],
-    extensions: Sequence[str] | None,
-    filesystem: FileSystem,
-    *,
-    ignore_missing_paths: bool,
-) -> Iterator[_Found]:
-    endings = None if extensions is None else tuple(f".{ending.lower().lstrip('.')}" for ending in extensions)
-    nothing = True
-    for name in names:
-        for found in _find_at(locate(name, filesystem), ignore_missing_paths=ignore_missing_paths):
-            if endings is None or found.folder is None or found.file.lower().endswith(endings):
-                nothing = False
-                yield found
-    if nothing and not ignore_missing_paths:
-        wanted = f" ending in {', '.join(endings)}" if endings else ""
-        raise ReadError(f"no file{wanted} found", uri=", ".join(names))
-
-
-def _find_at(location: Location, *, ignore_missing_paths: bool) -> Iterator[_Found]:
-    kind = location.kind()
-    if kind == "file":
-        yield _Found(location, None, location.path)
-    elif kind is None and _MAGIC.search(location.path):
-        folder, pattern = _split_pattern(location)
-        if replace(location, path=folder or os.curdir).kind() == "directory":
-            yield from (_Found(location, folder, file) for file in _walk(location, folder, pattern))
-    elif kind == "directory":
-        yield from (_Found(location, location.path, file) for file in _walk(location, location.path, ("**",)))
-    elif kind is not None:
-        _log.warning("skipped %s: not a regular file", location.path)
-    elif not ignore_missing_paths:
-        raise _missing(location)
-
-
-def _missing(location: Location) -> ReadError:
-    if location.remote is not None:
-        return ReadError("no such file or folder", uri=location.shown(location.path))
-    there = os.path.dirname(os.path.abspath(location.path))
-    while not os.path.isdir(there) and there != os.path.dirname(there):
-        there = os.path.dirname(there)
-    return ReadError(f"no such file or folder; the nearest folder that exists is {there}", uri=location.path)
-
-
-def _split_pattern(location: Location) -> tuple[str, tuple[str, ...]]:
-    """Cut a pattern where its first wildcard is: the folder to start in, and the names to match below it."""
-    pure: PurePath = PurePath(location.path) if location.remote is None else PurePosixPath(location.path)
-    first = next(i for i, part in enumerate(pure.parts) if _MAGIC.search(part))
-    return str(type(pure)(*pure.parts[:first])) if first else "", pure.parts[first:]
-
-
-def _walk(location: Location, folder: str, pattern: tuple[str, ...]) -> Iterator[str]:
-    """Yield the files below a folder that match; holds one folder a level, however deep the tree."""
-    seen: set[tuple[int, int]] = set()
-    stack = [(_entries(location, folder, seen), _closed([0], pattern))]
-    while stack:
-        entries, states = stack[-1]
-        entry = next(entries, None)
-        if entry is None:
-            stack.pop()
-        elif after := _advanced(states, entry.name, pattern):
-            if entry.kind == "directory":
-                stack.append((_entries(location, entry.path, seen), after))
-            elif len(pattern) in after and _is_regular(entry):
-                yield entry.path
-
-
-def _entries(location: Location, folder: str, seen: set[tuple[int, int]]) -> Iterator[Entry]:
-    identity = location.identity(folder)
-    if identity in seen:
-        _log.warning("skipped %s: this folder was listed under another name", folder)
-        return iter(())
-    if identity is not None:
-        seen.add(identity)
-    return iter(location.entries(folder))
-
-
-def _is_regular(entry: Entry) -> bool:
-    if entry.kind == "file":
-        return True
-    _log.warning("skipped %s: not a regular file", entry.path)
-    return False
-
-
-# A pattern is an automaton: state i means that its first i parts are matched. A folder that leaves no state
-# is not opened; all below a folder is the pattern "**".
-def _advanced(states: frozenset[int], name: str, pattern: tuple[str, ...]) -> frozenset[int]:
-    after = []
-    for state in states:
-        part = pattern[state] if state < len(pattern) else None
-        if part == "**":
-            after += [] if name.startswith((".", "_")) else [state]
-        elif part is not None and _name_matches(name, part):
-            after.append(state + 1)
-    return _closed(after, pattern)
-
-
-def _closed(states: Iterable[int], pattern: tuple[str, ...]) -> frozenset[int]:
-    """Add the states that are reached by letting ``**`` stand for no folder."""
-    closed = set(states)
-    for state, part in enumerate(pattern):
-        if part == "**" and state in closed:
-            closed.add(state + 1)
-    return frozenset(closed)
-
-
-def _name_matches(name: str, part: str) -> bool:
-    return fnmatch.fnmatch(name, part) and (not name.startswith(".") or part.startswith("."))

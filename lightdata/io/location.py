@@ -166,15 +166,21 @@ def read_file(path: str, filesystem: FileSystem = None) -> bytes:
     ReadError
         For whatever keeps it from being read; also if it is not a regular file.
     """
-    location = locate(path, filesystem)
-    try:
-        local = location.remote is None
-        content = _read_local(location.path) if local else bytes(location.remote.cat_file(location.path))
-    except Exception as error:  # every filesystem has exceptions of its own
-        raise read_error(error, path) from error
+    content = file_content(path, filesystem)
     tally("files_opened")
     tally("bytes_read", len(content))
     return content
+
+
+def file_content(path: str, filesystem: FileSystem = None) -> bytes:
+    """Read a whole file as :func:`read_file`, for callers that count what they read themselves."""
+    try:
+        if filesystem is None and "://" not in path:
+            return _read_local(path if path[:1] != "~" else os.path.expanduser(path))
+        location = locate(path, filesystem)
+        return _read_local(location.path) if location.remote is None else bytes(location.remote.cat_file(location.path))
+    except Exception as error:  # every filesystem has exceptions of its own
+        raise read_error(error, path) from error
 
 
 def read_image_head(path: str, filesystem: FileSystem = None) -> bytes:
@@ -278,7 +284,7 @@ def _local_kind(path: str) -> str | None:
 def _local_entries(folder: str) -> Iterator[Entry]:
     with os.scandir(folder or os.curdir) as found:
         for entry in found:
-            yield Entry(entry.name, os.path.join(folder, entry.name), _entry_kind(entry))
+            yield Entry(entry.name, entry.path if folder else entry.name, _entry_kind(entry))
 
 
 def _entry_kind(entry: os.DirEntry[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import polars as pl
 import pyarrow as pa
 
-from lightdata.config import config
+from lightdata.config import memory_limit
 from lightdata.errors import ExecutionError, ExpressionError
 from lightdata.expr.deferred import in_words
 from lightdata.interrupt import interruptible, interrupts_deferred
@@ -31,9 +31,12 @@ from lightdata.types.schema import Schema
 _T = TypeVar("_T")
 
 POLARS_SHARE = 2
-"""The part of ``memory_limit_bytes`` that Polars has where a query runs in it, one in so many; pixels have the rest."""
+"""The part of the memory limit that Polars has where a query runs in it, one in so many; pixels have the rest."""
 
-Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch]]
+_LARGE_BYTES = 1 << 20
+"""Bytes of a batch from which on it counts for what Polars may hold."""
+
+Open = Callable[[list[str] | None, pl.Expr | None, int | None], Iterator[pa.RecordBatch | pl.DataFrame]]
 """Opens a stream of these columns, of so many rows at most, and of those the ones that fulfil the predicate."""
 
 _END_S = 0.5
@@ -122,9 +125,9 @@ class Upstream:
 def scan_stream(upstream: Upstream, schema: Schema) -> pl.LazyFrame:
     """Hand a stream of batches to Polars; it can be read once."""
 
-    def opened(columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None) -> Iterator[pa.RecordBatch]:
+    def opened(columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None) -> Iterator[pl.DataFrame]:
         del columns, predicate, n_rows  # what has been made cannot be unmade; it is cut away
-        return map(owned, upstream)  # Polars keeps what it sorts or joins, and a batch that stays keeps a worker's slot
+        return map(kept_frame, upstream)
 
     return scan_opened(opened, schema)
 
@@ -141,7 +144,7 @@ def scan_opened(opened: Open, schema: Schema | Callable[[], Schema]) -> pl.LazyF
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
         _sources.add(1)
-        batches: Iterator[pa.RecordBatch] = iter(())
+        batches: Iterator[pa.RecordBatch | pl.DataFrame] = iter(())
         try:
             batches = opened(columns, predicate, n_rows)
             yield from _asked(batches, columns, predicate, n_rows)
@@ -155,12 +158,16 @@ def scan_opened(opened: Open, schema: Schema | Callable[[], Schema]) -> pl.LazyF
 
 
 def _asked(
-    batches: Iterator[pa.RecordBatch], columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None
+    batches: Iterator[pa.RecordBatch | pl.DataFrame],
+    columns: list[str] | None,
+    predicate: pl.Expr | None,
+    n_rows: int | None,
 ) -> Iterator[pl.DataFrame]:
     """Cut batches down to what Polars asks for: of the first ``n_rows`` rows those that fulfil the predicate."""
     left = n_rows
     for batch in batches:
-        frame = frame_of(batch)
+        frame = batch if isinstance(batch, pl.DataFrame) else frame_of(batch)
+        del batch
         frame = frame if left is None else frame.head(left)
         left = None if left is None else left - frame.height
         frame = frame if predicate is None else frame.filter(predicate)
@@ -183,6 +190,20 @@ def frame_of(batch: pa.RecordBatch) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(batch)) if batch.num_columns else pl.DataFrame(height=batch.num_rows)
 
 
+def kept_frame(batch: pa.RecordBatch) -> pl.DataFrame:
+    """Give a batch as a frame in memory of Polars' own, for it keeps what it sorts or joins.
+
+    A batch that stays would keep a worker's slot, and Polars spills by what it has allocated itself: it does not know
+    of memory that it was handed.
+    """
+    if not batch.num_columns or batch.nbytes < _LARGE_BYTES:
+        return frame_of(owned(batch))
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, batch.schema) as writer:
+        writer.write_batch(batch)
+    return _quietly(lambda: pl.read_ipc_stream(pa.BufferReader(out.getvalue())))
+
+
 def collect_stream(query: pl.LazyFrame, upstreams: Sequence[Upstream] = ()) -> Generator[pa.RecordBatch, None, None]:
     """Run a query as :func:`collect_frames` does, and give its batches in canonical types."""
     with interrupts_deferred():
@@ -200,7 +221,7 @@ def collect_frames(
 ) -> Generator[pl.DataFrame, None, None]:
     """Run a query in Polars' streaming engine and give its rows in order, as frames that are not empty.
 
-    Polars may take its share of ``memory_limit_bytes``, then it spills what it can.
+    Polars may take its share of the memory limit, then it spills what it can.
 
     Parameters
     ----------
@@ -215,7 +236,7 @@ def collect_frames(
         In Polars' words; but an error of an upstream is raised as it was.
     """
     batches: Any = None
-    with memory_budget(config().memory_limit_bytes // POLARS_SHARE):
+    with memory_budget(memory_limit() // POLARS_SHARE):
         try:
             # Not lazily: the query then runs while the thread that waits for it is made.
             batches = _quietly(lambda: query.collect_batches(maintain_order=True, lazy=False, chunk_size=rows))

@@ -161,9 +161,11 @@ def _cast_tensors(array: pa.Array, kind: pa.DataType) -> pa.Array:
     return fixed_tensors(np.stack(rows).astype(wanted)) if rows else pa.nulls(0, kind)  # type: ignore[arg-type]
 
 
-def pixels_to_column(rows: Sequence[NDArray[Any] | None], kind: ImageType) -> pa.Array:
-    """Build a fixed image column from arrays of its shape."""
+def pixels_to_column(rows: Sequence[NDArray[Any] | None] | NDArray[Any], kind: ImageType) -> pa.Array:
+    """Build a fixed image column from arrays of its shape; one array of them all is not copied."""
     spec = kind.spec
+    if isinstance(rows, np.ndarray):
+        return fixed_images(rows, str(spec.mode))
     if None not in [row if row is None else 0 for row in rows]:
         pixels = np.stack(rows) if rows else np.empty((0, *spec.shape), spec.dtype)  # type: ignore[arg-type]
         return fixed_images(pixels, str(spec.mode))
@@ -171,10 +173,12 @@ def pixels_to_column(rows: Sequence[NDArray[Any] | None], kind: ImageType) -> pa
     return pa.ExtensionArray.from_storage(kind, payload)
 
 
-def column_of(rows: Sequence[NDArray[Any] | None], kind: pa.DataType) -> pa.Array:
-    """Build a column of a known type from one array (or ``None``) a row: images, tensors or numbers."""
+def column_of(rows: Sequence[NDArray[Any] | None] | NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Build a column of a known type from ``[N, ...]``, or one array (or ``None``) a row: images, tensors, numbers."""
     if isinstance(kind, ImageType):
         return pixels_to_column(rows, kind)
+    if isinstance(rows, np.ndarray) and isinstance(kind, pa.FixedShapeTensorType):
+        return fixed_tensors(rows)
     if isinstance(kind, TensorType):
         return tensors(rows, kind.dtype)
     if not isinstance(kind, pa.FixedShapeTensorType):

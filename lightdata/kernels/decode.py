@@ -117,8 +117,8 @@ def to_smaller_raster(image: EncodedImage, height: int, width: int) -> Raster | 
     """
     if image.encoding != "jpeg" or image.height < 4 * height or image.width < 4 * width:
         return None
-    pixels = decode_scaled(image.payload, image.mode, height, width)
-    return None if pixels is None else Raster(pixels, image.mode)
+    smaller = decode_scaled(image.payload, image.mode, height, width)
+    return None if smaller is None else Raster(smaller[0], image.mode, smaller[1])
 
 
 def decode_pixels(data: Payload) -> NDArray[Any]:

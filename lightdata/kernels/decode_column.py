@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightdata.config import config
+from lightdata.config import batch_limit
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.header import read_header
@@ -26,8 +26,16 @@ class Opened(NamedTuple):
     """An image whose header was read."""
 
     image: EncodedImage
+    nbytes: int
+    """Bytes of its pixels."""
+
     jpeg: JpegHeader | None = None
     """What simplejpeg needs, where it may decode."""
+
+    @classmethod
+    def of(cls, image: EncodedImage) -> Opened:
+        """Prepare a row of an image column for decoding."""
+        return cls(image, image.decoded_bytes, read_jpeg_header(image.payload) if image.encoding == "jpeg" else None)
 
 
 def opened(payload: Payload, mode: str | None = None) -> Opened:
@@ -41,31 +49,28 @@ def opened(payload: Payload, mode: str | None = None) -> Opened:
     jpeg = read_jpeg_header(payload)
     if jpeg is None:
         header = read_header(payload)
-        return Opened(header if mode is None else header._replace(mode=mode))
+        header = header if mode is None else header._replace(mode=mode)
+        return Opened(header, header.decoded_bytes)
     tally("headers_read")
-    return Opened(EncodedImage(payload, "jpeg", mode or jpeg.mode, *jpeg.size), jpeg)
-
-
-def reopened(image: EncodedImage) -> Opened:
-    """Prepare a row of an image column for decoding."""
-    return Opened(image, read_jpeg_header(image.payload) if image.encoding == "jpeg" else None)
+    image = EncodedImage(payload, "jpeg", mode or jpeg.mode, *jpeg.size)
+    return Opened(image, image.decoded_bytes, jpeg)
 
 
 def decoded_column(images: Sequence[Opened | None], on_failure: OnFailure) -> ImageArray:
     """Decode images into one column; null stays null.
 
     >>> from lightdata.types.image import raw_image
-    >>> decoded_column([Opened(raw_image(np.zeros((2, 3), np.uint8))), None], print).null_count
+    >>> decoded_column([Opened.of(raw_image(np.zeros((2, 3), np.uint8))), None], print).null_count
     1
     """
-    room = np.empty(sum(one.image.decoded_bytes for one in images if one is not None), np.uint8)
+    room = np.empty(sum(one.nbytes for one in images if one is not None), np.uint8)
     end, ends, kept = 0, [0], []
     for number, one in enumerate(images):
         image = None if one is None else one.image
         if one is not None:
             try:
-                decode_into(one, room[end : end + one.image.decoded_bytes])
-                end += one.image.decoded_bytes
+                decode_into(one, room[end : end + one.nbytes])
+                end += one.nbytes
             except DecodeError as error:
                 on_failure(number, error)
                 image = None
@@ -108,19 +113,18 @@ def _column(pixels: NDArray[np.uint8], ends: list[int], images: list[EncodedImag
     return images_of_fields(fields, None if all(valid) else [not ok for ok in valid])
 
 
-def cut_by_bytes(images: Sequence[EncodedImage | None]) -> Iterator[slice]:
-    """Cut rows so that the pixels of each part take at most ``batch_bytes``, or one image.
+def cut_by_bytes(sizes: Sequence[int]) -> Iterator[slice]:
+    """Cut rows so that each part takes at most as many bytes as a batch may, or one row.
 
-    >>> list(cut_by_bytes([None, None]))
-    [slice(0, 2, None)]
+    >>> list(cut_by_bytes([0, 0])), list(cut_by_bytes([]))
+    ([slice(0, 2, None)], [slice(0, 0, None)])
     """
-    limit = config().batch_bytes
+    limit = batch_limit()
     start, size = 0, 0
-    for number, image in enumerate(images):
-        nbytes = image.decoded_bytes if image is not None else 0
+    for number, nbytes in enumerate(sizes):
         if size + nbytes > limit and number > start:
             yield slice(start, number)
             start, size = number, 0
         size += nbytes
-    if start < len(images) or not images:
-        yield slice(start, len(images))
+    if start < len(sizes) or not sizes:
+        yield slice(start, len(sizes))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightdata.config import config
+from lightdata.kernels.raster import Box
 from lightdata.kernels.tally import tally
 from lightdata.types.image import Payload
 
@@ -75,7 +76,7 @@ def read_jpeg_header(data: Payload) -> JpegHeader | None:
     >>> read_jpeg_header(b"GIF89a") is None
     True
     """
-    if simplejpeg is None or bytes(data[:2]) != b"\xff\xd8":
+    if simplejpeg is None or len(data) < 4 or data[0] != 0xFF:  # noqa: PLR2004 - what every JPEG begins with
         return None
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=True)
@@ -186,29 +187,41 @@ def decode_with_header(
     return _turned(pixels, header.orientation, out) if is_turned else pixels
 
 
-def decode_scaled(data: Payload, mode: str, height: int, width: int) -> NDArray[np.uint8] | None:
+def decode_scaled(data: Payload, mode: str, height: int, width: int) -> tuple[NDArray[np.uint8], Box] | None:
     """Decode an upright JPEG for resizing it to ``height`` and ``width``, at a part of its size.
 
     libjpeg-turbo decodes to 1/2, 1/4 or 1/8 by leaving out high frequencies (ITU T.81, A.3.3, on fewer coefficients).
-    At least twice the size that is wanted is kept in both directions; after an antialiased resize the pixels then
-    differ from those of the whole image by 1.5 grey levels in the mean of a photo at most (see docs/decoding.md).
+    At least twice the size that is wanted is kept in both directions. Pixels at two of the edges may lie partly outside
+    the image: the box says which part of the result it is. How much that changes is measured in docs/decisions/0010.
+
     ``None`` if less would be left, with ``config(exact_pixels=True)``, and as for :func:`decode_jpeg`.
     """
     header = None if config().exact_pixels else read_jpeg_header(data)
     if header is None:
         return None
     wanted = (width, height) if header.orientation >= 5 else (height, width)  # noqa: PLR2004 - turned
-    least = _scaled_size(header, *wanted)
-    return None if least is None else decode_with_header(data, header, mode, least=least)
+    scale = _scale(header, *wanted)
+    if scale is None:
+        return None
+    pixels = decode_with_header(data, header, mode, least=(-(-header.height // scale), -(-header.width // scale)))
+    return None if pixels is None else (pixels, _part_of(header, scale))
 
 
-def _scaled_size(header: JpegHeader, height: int, width: int) -> tuple[int, int] | None:
-    """Give the size to ask libjpeg-turbo for, as stored; ``None`` for the whole."""
+def _scale(header: JpegHeader, height: int, width: int) -> int | None:
+    """Give the part of its size to decode a JPEG to, where ``height`` and ``width`` as stored are wanted."""
     for scale in _SCALES:
-        least = -(-header.height // scale), -(-header.width // scale)
-        if least[0] >= _ENOUGH * height and least[1] >= _ENOUGH * width:
-            return least
+        kept = -(-header.height // scale), -(-header.width // scale)
+        if kept[0] >= _ENOUGH * height and kept[1] >= _ENOUGH * width:
+            return scale
     return None
+
+
+def _part_of(header: JpegHeader, scale: int) -> Box:
+    """Give the part of the upright pixels that the image is: as stored, the rest is at its right and its bottom."""
+    height, width = (side / scale for side in header.size)
+    left = -(-header.size[1] // scale) - width if header.orientation in (2, 3, 6, 7) else 0.0
+    top = -(-header.size[0] // scale) - height if header.orientation in (3, 4, 7, 8) else 0.0
+    return Box(left, top, left + width, top + height)
 
 
 def _turned(pixels: NDArray[Any], orientation: int, out: NDArray[np.uint8] | None) -> NDArray[Any]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+
+class Box(NamedTuple):
+    """A part of an image, in pixels and parts of pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 class Raster:
@@ -16,9 +25,12 @@ class Raster:
     (3, 2)
     """
 
-    __slots__ = ("_array", "_pillow", "mode")
+    __slots__ = ("_array", "_pillow", "box", "mode")
 
-    def __init__(self, image: NDArray[Any] | Image.Image, mode: str | None = None) -> None:
+    def __init__(self, image: NDArray[Any] | Image.Image, mode: str | None = None, box: Box | None = None) -> None:
+        self.box = box
+        """What of it is to be resized next; ``None`` is all."""
+
         self._array: NDArray[Any] | None = None
         self._pillow: Image.Image | None = None
         if isinstance(image, Image.Image):

@@ -10,23 +10,37 @@ import pyarrow as pa
 from lightdata.types.plain_array import number_array
 
 
-def rebatch(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+def rebatch(
+    batches: Iterator[pa.RecordBatch], rows: int, most_bytes: int | None = None, multiple_of: int = 1
+) -> Iterator[pa.RecordBatch]:
     """Give batches of exactly ``rows`` rows, the last with what is left.
+
+    Where they would take more than ``most_bytes``, they have fewer rows, but a multiple of some.
 
     >>> [batch.num_rows for batch in rebatch(iter([pa.record_batch({"a": range(5)})] * 2), 4)]
     [4, 4, 2]
     """
     held: list[pa.RecordBatch] = []
-    count = 0
+    count, most = 0, rows
     for batch in batches:
         held.append(batch)
         count += batch.num_rows
+        if most_bytes is not None and count >= multiple_of:
+            rows = _fitting(held, most, most_bytes, multiple_of)
+        del batch
         while count >= rows:
             batch, held = _take(held, rows)  # noqa: PLW2901 - the part that is whole
             count -= rows
             yield batch
+            del batch  # while the next one is made, nobody here needs it
     if count:
         yield _take(held, count)[0]
+
+
+def _fitting(held: list[pa.RecordBatch], most: int, most_bytes: int, multiple_of: int) -> int:
+    """Give how many rows to take at once of rows such as these."""
+    mean = sum(batch.nbytes for batch in held) / max(sum(batch.num_rows for batch in held), 1)
+    return max(min(most, int(most_bytes / max(mean, 1)) // multiple_of * multiple_of), multiple_of)
 
 
 def _take(held: list[pa.RecordBatch], rows: int) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:

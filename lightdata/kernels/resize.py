@@ -40,16 +40,23 @@ class _Kernels(threading.local):
         self.resizer = cykooz_resizer.Resizer()
         self.options: dict[str, Any] = {}
 
-    def scaled(self, pixels: NDArray[np.uint8], mode: str, height: int, width: int, name: str) -> NDArray[np.uint8]:
-        if name not in self.options:
-            filter_type = getattr(cykooz_resizer.FilterType, name)
-            algorithm = cykooz_resizer.ResizeAlg.convolution(filter_type)
-            self.options[name] = cykooz_resizer.ResizeOptions(resize_alg=algorithm, use_alpha=False)
-        kind = getattr(cykooz_resizer.PixelType, _PIXEL_TYPES[mode])
+    def scaled(self, image: Raster, height: int, width: int, name: str) -> NDArray[np.uint8]:
+        pixels, box = image.array(), image.box
+        kind = getattr(cykooz_resizer.PixelType, _PIXEL_TYPES[image.mode])
+        options = self.options_for(name)
+        if box is not None:
+            options = options.copy()
+            options.crop_box = cykooz_resizer.CropBox(box.left, box.top, box.right - box.left, box.bottom - box.top)
         source = cykooz_resizer.ImageData(pixels.shape[1], pixels.shape[0], kind, pixels.tobytes())
         target = cykooz_resizer.ImageData(width, height, kind)
-        self.resizer.resize(source, target, self.options[name])
+        self.resizer.resize(source, target, options)
         return np.frombuffer(target.get_buffer(), np.uint8).reshape(height, width, *pixels.shape[2:])
+
+    def options_for(self, name: str) -> Any:
+        if name not in self.options:
+            algorithm = cykooz_resizer.ResizeAlg.convolution(getattr(cykooz_resizer.FilterType, name))
+            self.options[name] = cykooz_resizer.ResizeOptions(resize_alg=algorithm, use_alpha=False)
+        return self.options[name]
 
 
 _kernels = None if cykooz_resizer is None else _Kernels()
@@ -64,18 +71,18 @@ def resize(image: Raster, height: int, width: int, interpolation: str) -> Raster
     >>> resize(Raster(Image.new("RGB", (8, 6))), 3, 4, "bilinear").array().shape
     (3, 4, 3)
     """
-    if (image.height, image.width) == (height, width):
+    if (image.height, image.width) == (height, width) and image.box is None:
         return image
     is_smaller = height <= image.height and width <= image.width
     is_known = image.mode in _PIXEL_TYPES and interpolation in _FILTERS and is_smaller
     if _kernels is not None and is_known and not config().exact_pixels:
-        return Raster(_kernels.scaled(image.array(), image.mode, height, width, interpolation), image.mode)
-    return Raster(_resized_by_pillow(image.pillow(), height, width, interpolation))
+        return Raster(_kernels.scaled(image, height, width, interpolation), image.mode)
+    return Raster(_resized_by_pillow(image, height, width, interpolation))
 
 
-def _resized_by_pillow(image: Image.Image, height: int, width: int, interpolation: str) -> Image.Image:
+def _resized_by_pillow(image: Raster, height: int, width: int, interpolation: str) -> Image.Image:
     if image.mode == "I;16":  # Pillow would only scale it with nearest: go through float, which holds 16 bits exactly
-        wide = Image.fromarray(np.asarray(image).astype(np.float32))
+        wide = Image.fromarray(image.array().astype(np.float32))
         scaled = np.asarray(wide.resize((width, height), INTERPOLATIONS[interpolation]))
         return Image.fromarray(np.rint(scaled).clip(0, 65535).astype(np.uint16))
-    return image.resize((width, height), INTERPOLATIONS[interpolation])
+    return image.pillow().resize((width, height), INTERPOLATIONS[interpolation], image.box)

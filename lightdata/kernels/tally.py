@@ -17,7 +17,15 @@ from typing import Literal, TypeVar
 _T = TypeVar("_T")
 
 Event = Literal[
-    "files_opened", "bytes_read", "headers_read", "images_decoded", "images_encoded", "model_calls", "model_rows"
+    "files_opened",
+    "bytes_read",
+    "headers_read",
+    "images_decoded",
+    "images_encoded",
+    "model_calls",
+    "model_rows",
+    "nodes_on_gpu",
+    "nodes_on_cpu",
 ]
 """What code below the engine counts; the fields of :class:`Tally` say what each is."""
 
@@ -45,6 +53,15 @@ class Tally:
     model_calls: int = 0
     model_rows: int = 0
     """Images that models were run on."""
+
+    nodes_on_gpu: int = 0
+    """Nodes of the graphs of models that a GPU computes, of each session opened there."""
+
+    nodes_on_cpu: int = 0
+    """Nodes of the same graphs that fell to the CPU."""
+
+    workers: int = 0
+    """Processes that took part."""
 
     tasks: int = 0
     """Tasks begun."""

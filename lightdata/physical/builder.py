@@ -12,6 +12,8 @@ import pyarrow as pa
 from lightdata.physical.driver_steps import Rebatch
 from lightdata.physical.stage import Confluence, DriverStep, Operator, Pipeline, SharedRows, SourceScan, WorkStage
 from lightdata.plan.node import Plan
+from lightdata.plan.schema import schema_of
+from lightdata.plan.words import step_name
 from lightdata.types.schema import Schema
 
 TASK_ROWS = 32
@@ -123,6 +125,15 @@ class Builder:
         if self.current is not None:
             self.members.append(self.current)
 
+    def add_limited(self, operator: Operator, step: Plan, workers: int | None, work: Work) -> None:
+        """Add an operator; where fewer workers may run it than there are, in a stage of its own."""
+        limit = self.limited(workers)
+        if limit is not None:
+            self.cut()
+        self.add(operator, step_name(step), work, columns=work_of(schema_of(step.inputs[0])))
+        if limit is not None:
+            self.cut(max_workers=limit)
+
     def cut(self, *between: DriverStep, max_workers: int | None = None) -> None:
         """End the stage, and add steps of the calling process after it."""
         if self.operators:
@@ -148,7 +159,8 @@ class Builder:
             self.start = replace(self.start, task_rows=rows)
             self.coming_rows = rows
         elif self.is_heavy and (self.coming_rows is None or not self.least_rows <= self.coming_rows <= rows):
-            self.steps.append(Rebatch(rows=rows))  # shared out evenly among workers
+            multiple = self.batch_rows if self.least_rows == 1 else None
+            self.steps.append(Rebatch(rows=rows, multiple_of=multiple))  # shared out evenly among workers
             self.coming_rows = rows
         stage = WorkStage(
             operators=tuple(self.operators),
@@ -174,7 +186,7 @@ class Builder:
 
     def rebatch(self, rows: int) -> None:
         """End the stage, and cut the stream every few ``rows``: the rows of a batch may come from several tasks."""
-        self.cut(Rebatch(rows=-(-TASK_ROWS // rows) * rows))
+        self.cut(Rebatch(rows=-(-TASK_ROWS // rows) * rows, multiple_of=rows))
         self.batch_rows = rows
 
     def limited(self, workers: int | None) -> int | None:

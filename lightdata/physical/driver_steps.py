@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from lightdata.config import batch_limit
 from lightdata.errors import SchemaError
 from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rebatch import rebatch
@@ -38,10 +39,14 @@ class Rebatch:
     """Cut the stream every ``rows`` rows, whatever the tasks were."""
 
     rows: int
+    multiple_of: int | None = None
+    """Where rows are large there are fewer, a multiple of so many; ``None`` where there must be as many as said."""
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Cut the stream anew."""
-        return rebatch(batches, self.rows)
+        if self.multiple_of is None:
+            return rebatch(batches, self.rows)
+        return rebatch(batches, self.rows, batch_limit(), self.multiple_of)
 
     def __str__(self) -> str:
         return f"batches of {self.rows} rows"

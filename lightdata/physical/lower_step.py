@@ -98,19 +98,14 @@ def _lower_work(step: Plan, builder: Builder) -> None:
             from lightdata.physical.operators.map_rows import MapRowsOperator  # noqa: PLC0415 - only for queries with such a step
 
             mapper = MapRowsOperator(function=function, kind=kind, schema=schema, on_error=step.on_error)
-            _lower_limited(mapper, step, builder, step.concurrency, Work.FUNCTION)
+            _add_function(mapper, step, builder)
             builder.rows_are_listed &= kind == "map" and step.on_error != "skip"
         case MapBatches():
             _lower_map_batches(step, builder)
-        case Infer(column=column, model=model):
-            from lightdata.inference.device import resolve_device  # noqa: PLC0415 - only for queries with such a step
-            from lightdata.physical.operators.infer import InferOperator  # noqa: PLC0415 - only for queries with such a step
+        case Infer():
+            from lightdata.physical.lower_infer import lower_infer  # noqa: PLC0415 - only for queries with such a step
 
-            on_gpu = resolve_device(model.device) != "cpu"
-            rows = model.rows_of_call(on_gpu=on_gpu)
-            inferer = InferOperator(column=column, model=model, batch_rows=rows, on_error=step.on_error)
-            builder.rows_are_listed &= step.on_error != "skip"
-            _lower_limited(inferer, step, builder, 1 if on_gpu else None, Work.PIXELS)
+            lower_infer(step, builder)
         case Write(sink=sink, directory=directory):
             from lightdata.physical.operators.write import WriteOperator  # noqa: PLC0415 - only for queries with such a step
 
@@ -135,23 +130,15 @@ def _gather(builder: Builder, *, multiple_of: int, least: int) -> None:
         builder.batch_rows = multiple_of
 
 
-def _lower_limited(operator: Operator, step: Plan, builder: Builder, concurrency: int | None, work: Work) -> None:
-    """Add an operator; where fewer workers may run it than there are, in a stage of its own."""
-    limit = builder.limited(concurrency)
-    if limit is not None:
-        builder.cut()
-    builder.add(operator, step_name(step), work, columns=work_of(schema_of(step.inputs[0])))
-    if limit is not None:
-        builder.cut(max_workers=limit)
-
-
 def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
     from lightdata.physical.operators.map_batches import MapBatchesOperator  # noqa: PLC0415 - only for queries with such a step
 
     rows = step.batch_rows
     if rows is not None:
         fitting = math.lcm(builder.batch_rows, rows)
-        is_apart = bool(builder.operators) and builder.limited(step.concurrency) is not None
+        is_apart = bool(builder.operators) and (
+            builder.limited(step.concurrency) is not None or bool(step.function.num_gpus)
+        )
         if builder.rows_are_listed and not builder.steps and not is_apart and fitting <= max(MAX_TASK_ROWS, rows):
             builder.batch_rows = fitting
         else:
@@ -164,8 +151,18 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
         schema=step.schema,
         on_error=step.on_error,
     )
-    _lower_limited(operator, step, builder, step.concurrency, Work.FUNCTION)
+    _add_function(operator, step, builder)
     builder.rows_are_listed = False
+
+
+def _add_function(operator: Operator, step: MapRows | MapBatches, builder: Builder) -> None:
+    most = step.concurrency
+    if step.function.num_gpus:
+        from lightdata.physical.lower_infer import on_gpus  # noqa: PLC0415 - only for queries with such a step
+
+        operator, places = on_gpus(operator, step.function)
+        most = min(filter(None, (places, most)))
+    builder.add_limited(operator, step, most, Work.FUNCTION)
 
 
 def _lower_expressions(step: Select | WithColumns | Filter, builder: Builder) -> None:
@@ -249,8 +246,8 @@ def _reads_pixels(step: Plan, column: str) -> bool:
             return any(_looks(chain, column) for one in expressions for chain in one.chains)
         case Filter(predicate=predicate):
             return any(_looks(chain, column) for chain in predicate.chains)
-        case Infer(column=read):
-            return read == column
+        case Infer(columns=columns):
+            return column in columns
         case Write(sink=sink):
             return sink.columns() is not None
         case MapRows() | MapBatches():

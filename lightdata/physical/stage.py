@@ -37,6 +37,9 @@ class Context:
     tally: Tally = field(default_factory=Tally)
     """What the stage has done here."""
 
+    has_begun: bool = False
+    """Whether it has had a task."""
+
     closing: dict[Any, Callable[[Any], object]] = field(default_factory=dict)
     """What ends those of them that hold threads and connections."""
 
@@ -95,6 +98,9 @@ class WorkStage:
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
         """Read a task and pass it through all operators; ``context.account`` then tells what became of its rows."""
         context.tally.tasks += 1
+        if not context.has_begun:
+            context.has_begun = True
+            context.tally.workers += 1
         account = context.account = Account(self.operators)
         batches = task.read(account.failures())
         for place, operator in enumerate(self.operators):
@@ -189,19 +195,30 @@ class Pipeline:
 
 
 def in_row_order(
-    batch: pa.RecordBatch, process: Callable[[pa.RecordBatch], pa.RecordBatch]
+    batches: Iterator[pa.RecordBatch], process: Callable[[pa.RecordBatch], pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Process a batch; where a row fails, the rows before it are processed and passed on before the error is raised.
+    """Process batches; where a row fails, the rows before it are processed and passed on before the error is raised.
 
     So a limit that is satisfied by them never meets the error, and of two errors the one of the earlier row is raised.
+    While others work on a result, nothing here holds it or what it was made of.
     """
+    for batch in batches:
+        held = [batch]
+        del batch
+        yield from _in_row_order(held, process)
+
+
+def _in_row_order(
+    held: list[pa.RecordBatch], process: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     try:
-        result = process(batch)
+        made = [process(held[0])]
     except RowError as error:
         if error.row:
-            yield from in_row_order(batch.slice(0, error.row), process)
+            yield from _in_row_order([held[0].slice(0, error.row)], process)
         raise
-    yield result
+    held.clear()
+    yield made.pop()
 
 
 def hidden_names(batch: pa.RecordBatch) -> list[str]:

@@ -54,11 +54,11 @@ def writes(step: Plan) -> bool:
 def columns_read(step: Plan) -> frozenset[str] | None:
     """Name the columns that a step of one input looks at; ``None`` where it may look at all."""
     match step:
-        case ReadFiles(path=column) | DecodeImages(column=column) | SplitFrames(column=column) | Infer(column=column):
+        case ReadFiles(path=column) | DecodeImages(column=column) | SplitFrames(column=column):
             return frozenset({column})
         case Rename(names=names):
             return frozenset(old for old, _ in names)
-        case Explode(columns=columns):
+        case Explode(columns=columns) | Infer(columns=columns):
             return frozenset(columns)
         case Unique(subset=None) | MapRows() | Write():
             return None

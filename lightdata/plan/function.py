@@ -19,6 +19,8 @@ class UserFunction:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     constructor_args: tuple[Any, ...] = ()
     constructor_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    num_gpus: float = 0
+    """GPUs that a process of it has for itself; a part of one where processes share it."""
 
     @property
     def name(self) -> str:
@@ -50,6 +52,15 @@ def user_function(step: str, target: Any, **arguments: Any) -> UserFunction:
     function = UserFunction(target=target, **{key: value for key, value in arguments.items() if value})
     if function.is_class and "__call__" not in dir(target):
         raise ArgumentError(f"{step}: instances of {function.name} cannot be called; give it a __call__ method")
+    _check_gpus(step, function)
     if not function.is_class and (function.constructor_args or function.constructor_kwargs):
         raise ArgumentError(f"{step}: fn_constructor_args are for classes, and {function.name} is a function")
     return function
+
+
+def _check_gpus(step: str, function: UserFunction) -> None:
+    wanted = function.num_gpus
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float) or wanted < 0 or (wanted > 1 and wanted % 1):
+        raise ArgumentError(f"{step}: num_gpus must be a whole number, or a part of one GPU; got {wanted!r}")
+    if wanted and not function.is_class:
+        raise ArgumentError(f"{step}: num_gpus is for classes, built once for each process; {function.name} is none")

@@ -194,8 +194,8 @@ class Infer(Plan):
     """Add the outputs of a model."""
 
     input: Plan
-    column: str
-    """Images that the model looks at."""
+    columns: tuple[str, ...]
+    """What the model looks at: one column for each of its inputs, images for most."""
 
     model: Model
     on_error: OnError = "raise"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -31,6 +32,10 @@ from lightdata.plan.schema import expressions_of, schema_of
 from lightdata.plan.words import step_name
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
+from lightdata.types.tensor import is_tensor
+
+if TYPE_CHECKING:
+    from lightdata.inference.model import ImageInput  # only for queries with a model
 
 
 def verify(plan: Plan) -> None:
@@ -109,9 +114,9 @@ def _check_columns(plan: Plan, before: Schema, read: Iterable[str]) -> None:
 def _columns_read(plan: Plan) -> Sequence[Iterable[str]]:
     """Name the columns that a step needs beside those in its expressions, for each of its inputs."""
     match plan:
-        case ReadFiles(path=column) | DecodeImages(column=column) | SplitFrames(column=column) | Infer(column=column):
+        case ReadFiles(path=column) | DecodeImages(column=column) | SplitFrames(column=column):
             return ((column,),)
-        case Drop(columns=columns) | Explode(columns=columns):
+        case Drop(columns=columns) | Explode(columns=columns) | Infer(columns=columns):
             return (columns,)
         case Rename(names=names):
             return ([old for old, _ in names],)
@@ -177,17 +182,27 @@ def _check_one_kind(plan: Unpivot, before: Schema) -> None:
 
 
 def _check_model(plan: Infer, before: Schema) -> None:
-    kind = before[plan.column]
-    known = image_known(kind)
-    if known is None:
-        raise SchemaError(f"infer: column {plan.column!r} is {describe(kind)}, not images")
-    for found, wanted in zip((known.height, known.width), plan.model.size, strict=True):
-        if found is not None and wanted is not None and found != wanted:
-            raise ModelError(
-                f"infer: column {plan.column!r} is {describe(kind)} and the model takes images of "
-                f"{plan.model.size[0]}x{plan.model.size[1]}; resize it first"
-            )
+    from lightdata.inference.model import ImageInput  # noqa: PLC0415 - only for queries with a model
+
+    for name, given in zip(plan.columns, plan.model.inputs, strict=True):
+        kind = before[name]
+        if isinstance(given, ImageInput):
+            _check_images(name, kind, given)
+        elif not (is_tensor(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or kind == pa.bool_()):
+            raise SchemaError(f"infer: column {name!r} is {describe(kind)}, and input {given.port} takes numbers")
     if taken := [name for name in plan.model.output_types() if name in before]:
         raise ModelError(
             f"infer would replace column {taken[0]!r}; name its result with outputs={{{taken[0]!r}: 'other_name'}}"
         )
+
+
+def _check_images(name: str, kind: pa.DataType, given: ImageInput) -> None:
+    known = image_known(kind)
+    if known is None:
+        raise SchemaError(f"infer: column {name!r} is {describe(kind)}, not images")
+    for found, wanted in zip((known.height, known.width), given.size, strict=True):
+        if found is not None and wanted is not None and found != wanted:
+            raise ModelError(
+                f"infer: column {name!r} is {describe(kind)} and the model takes images of "
+                f"{given.size[0]}x{given.size[1]}; resize it first"
+            )

@@ -164,9 +164,10 @@ def _describe_work(plan: Plan) -> str:
         case MapBatches(function=function, batch_rows=rows, batch_format=form):
             given = f"{form} batch{'' if rows is None else f' of {rows}'}"
             return f"map_batches {function.name}({given}){_on_error(plan.on_error)}"
-        case Infer(column=column, model=model):
-            gives = f"{', '.join(model.output_types())} on {model.device}"
-            return f"infer {model.path.rpartition('/')[2]}({column}) -> {gives}{_on_error(plan.on_error)}"
+        case Infer(columns=columns, model=model):
+            added = ", ".join(model.output_types())
+            device = ", ".join(name for name, _ in model.providers) or model.device
+            return f"infer {model.file.name}({', '.join(columns)}) -> {added} on {device}{_on_error(plan.on_error)}"
         case Write(sink=sink):
             return f"write {sink}"
     raise TypeError(f"no words for {type(plan).__name__}; add a case to {__name__}")

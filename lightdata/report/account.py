@@ -36,8 +36,9 @@ class Account:
         """Pass on the batches that an operator gets."""
         for batch in batches:
             self._seen[place] += batch.num_rows
-            yield batch
-            del batch  # while the next is made, nobody needs it
+            held = [batch]
+            del batch  # whoever gets it may let go of it
+            yield held.pop()
             self._before[place] = self._seen[place]
 
     def failures(self, place: int = _SOURCE) -> list[RowError]:

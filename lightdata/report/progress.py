@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -22,7 +23,8 @@ def with_progress(
 ) -> Iterator[pa.RecordBatch]:
     """Pass batches on, showing rows, rate and time left on a terminal; silent elsewhere or if it is switched off.
 
-    ``rows`` says how many rows a batch stands for: its own, or those of the files it lists.
+    The rate is that of the rows after the first batch: before it workers start and models warm up. ``rows`` says
+    how many rows a batch stands for: its own, or those of the files it lists.
     """
     if not config().progress or not sys.stderr.isatty():
         yield from batches
@@ -33,3 +35,5 @@ def with_progress(
         for batch in batches:
             yield batch
             line.update(rows(batch))
+            if not line.initial:
+                line.initial, line.start_t = line.n, time.time()

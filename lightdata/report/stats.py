@@ -25,8 +25,16 @@ class StageStats:
     seconds: float
     """Time spent in it, that of all workers added up."""
 
+    workers: int = 0
+    """Processes that took part."""
+
+    busy: float = 0.0
+    """Share of the run's time that these processes spent in it, 0 to 1: what is near 1 is what others waited for. Of a
+    stage whose one process runs a model on a GPU it is how busy the GPU was, its copies included."""
+
     def __str__(self) -> str:
-        return f"{self.name}: {_many(self.tasks, 'task')}, {_many(self.rows, 'row')}, {self.seconds:.2f} s"
+        told = f"{self.name}: {_many(self.tasks, 'task')}, {_many(self.rows, 'row')}, {self.seconds:.2f} s"
+        return f"{told}, {self.busy:.0%} busy" if self.workers else told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -70,6 +78,17 @@ class Stats:
     stages: tuple[StageStats, ...]
     """What was run in tasks, in the order of the plan."""
 
+    nodes_on_gpu: int = 0
+    """Nodes of the graphs of models that a GPU computes, those of all its sessions added up."""
+
+    nodes_on_cpu: int = 0
+    """Nodes of the same graphs that fell to the CPU, and cost copies to it and back."""
+
+    @property
+    def bottleneck(self) -> StageStats | None:
+        """The stage that the others waited for most: that whose workers were busy for most of the time."""
+        return max(self.stages, key=lambda stage: stage.busy, default=None)
+
     @classmethod
     def of(cls, stages: Sequence[tuple[str, Tally]], *, rows: int, seconds: float, is_finished: bool) -> Self:
         """Add up the tallies of all stages."""
@@ -87,10 +106,9 @@ class Stats:
             images_encoded=total.images_encoded,
             model_calls=total.model_calls,
             model_rows=total.model_rows,
-            stages=tuple(
-                StageStats(name=name, tasks=one.tasks, rows=one.rows, seconds=one.nanoseconds / 1e9)
-                for name, one in stages
-            ),
+            nodes_on_gpu=total.nodes_on_gpu,
+            nodes_on_cpu=total.nodes_on_cpu,
+            stages=tuple(_stage(name, one, seconds) for name, one in stages),
         )
 
     def __repr__(self) -> str:
@@ -101,10 +119,25 @@ class Stats:
             f"{_many(self.images_decoded, 'image')} decoded" if self.images_decoded else "",
             f"{_many(self.images_encoded, 'image')} encoded" if self.images_encoded else "",
             f"{_many(self.model_rows, 'image')} in {_many(self.model_calls, 'model call')}" if self.model_calls else "",
+            f"{_many(self.nodes_on_gpu, 'graph node')} on the GPU, {self.nodes_on_cpu} on the CPU"
+            if self.nodes_on_gpu or self.nodes_on_cpu
+            else "",
         ]
         lines = [f"{_many(self.rows, 'row')} in {self.seconds:.2f} s{so_far}", ", ".join(filter(None, work))]
         lines += [f"stage {number} {stage}" for number, stage in enumerate(self.stages, start=1)]
         return "\n".join(filter(None, lines))
+
+
+def _stage(name: str, tally: Tally, seconds: float) -> StageStats:
+    spent = tally.nanoseconds / 1e9
+    return StageStats(
+        name=name,
+        tasks=tally.tasks,
+        rows=tally.rows,
+        seconds=spent,
+        workers=tally.workers,
+        busy=min(1.0, spent / (seconds * tally.workers)) if seconds and tally.workers else 0.0,
+    )
 
 
 def _many(count: int, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 import struct
 import threading
+import time
 
 import google_crc32c
 import numpy as np
@@ -35,6 +36,11 @@ def photos(tmp_path):
         suffix = "jpg" if n % 2 else "png"
         Image.fromarray(noise.integers(0, 256, (20, 24, 3), np.uint8)).save(folder / f"{n:02d}.{suffix}")
     return folder
+
+
+def slow(batch):
+    time.sleep(0.03)
+    return batch
 
 
 def size_of(folder):
@@ -180,6 +186,21 @@ def test_model_calls(tmp_path):
     data.collect()
     assert data.stats().model_rows == 20
     assert 1 <= data.stats().model_calls <= 20
+    assert (data.stats().nodes_on_gpu, data.stats().nodes_on_cpu) == (0, 0)
+
+
+def test_the_stage_that_others_waited_for_is_told():
+    """Of two stages the one whose workers had least leisure is the bottleneck; none is busier than all the time."""
+    ld.config(workers=0)
+    data = ld.range(20).map_batches(slow, batch_size=5).with_columns(twice=ld.col("id") * 2)
+    data.take_all()
+    stages = data.stats().stages
+    assert all(stage.workers <= 1 and 0 <= stage.busy <= 1 for stage in stages)
+    slowest = data.stats().bottleneck
+    assert slowest is not None
+    assert "map_batches" in slowest.name
+    assert slowest.busy > 0.5
+    assert "% busy" in repr(data.stats())
 
 
 def test_broken_images_are_not_decoded(photos):

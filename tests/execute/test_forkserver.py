@@ -109,3 +109,13 @@ def test_how_a_worker_ended_is_asked_once():
         assert not process.is_alive()
         assert process.exitcode == -signal.SIGKILL
         process.kill()  # nothing more can be done to it
+
+
+def test_odd_entries_of_the_module_path(tmp_path):
+    """Path objects, quotes and line breaks among the folders that modules come from do no harm."""
+    script = """
+from pathlib import Path
+sys.path += [Path("somewhere"), "it's", 'a "quoted" one', "two\\nlines"]
+say(len(rows(200).map(lambda row: {"id": row["id"]}).take_all()))
+"""
+    assert start(tmp_path, script).communicate(timeout=60) == ("200\n", "")

@@ -335,3 +335,28 @@ def test_sources_say_what_they_read():
     """The text of a source is short and names paths and extensions."""
     assert str(FileListSource(paths="photos/", extensions=("jpg", "png"))) == "files[photos/, *.jpg|*.png]"
     assert str(FileListSource(paths=["a", "b", "c", "d"])) == "files[a, … 4 paths]"
+
+
+def test_tasks_of_tiny_files_grow(tmp_path):
+    """After a few tasks as large as asked for, those of tiny files are larger, and no file is lost or moved."""
+    for number in range(700):
+        (tmp_path / f"{number:04}.jpg").write_bytes(b"tiny")
+    source = FileListSource(paths=str(tmp_path))
+    tasks = [next(task.read()) for task in source.tasks(Pushdowns(), task_rows=32)]
+    assert [task.num_rows for task in tasks] == [32] * 16 + [188]
+    names = [path for task in tasks for path in task.column("path").to_pylist()]
+    assert names == sorted(names)
+    assert len(names) == 700
+    asked = source.tasks(Pushdowns(n_rows=600), task_rows=32)
+    assert sum(next(task.read()).num_rows for task in asked) == 600
+
+
+def test_tasks_of_large_files_stay(tmp_path):
+    """Tasks of files that take a while to read keep the size that was asked for."""
+    for number in range(700):
+        with open(tmp_path / f"{number:04}.jpg", "wb") as file:
+            file.truncate(100_000)
+    sizes = [
+        next(task.read()).num_rows for task in FileListSource(paths=str(tmp_path)).tasks(Pushdowns(), task_rows=32)
+    ]
+    assert sizes == [32] * 21 + [28]

@@ -9,7 +9,7 @@ from PIL import Image
 from lightdata.config import config
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import to_pixels
-from lightdata.kernels.decode_column import Opened, cut_by_bytes, decoded_column, opened, reopened
+from lightdata.kernels.decode_column import Opened, cut_by_bytes, decoded_column, opened
 from lightdata.types.image import EncodedImage, iter_images, raw_image
 
 
@@ -36,7 +36,7 @@ def refuse(number, error):
 
 def test_each_row_is_what_it_is_alone():
     """Files of several formats, modes and sizes, turned ones and null among them, are decoded as one by one."""
-    images = [None, *(opened(data) for data in FILES), Opened(raw_image(np.ones((2, 2), np.uint8))), None]
+    images = [None, *(opened(data) for data in FILES), Opened.of(raw_image(np.ones((2, 2), np.uint8))), None]
     rows = iter_images(decoded_column(images, refuse))
     assert [row is None for row in rows] == [one is None for one in images]
     for row, one in zip(rows, images, strict=True):
@@ -51,7 +51,7 @@ def test_a_mode_that_is_asked_for():
     for data in FILES:
         header = opened(data, "L")
         assert header.image.mode == "L"
-        (row,) = iter_images(decoded_column([reopened(header.image)], refuse))
+        (row,) = iter_images(decoded_column([Opened.of(header.image)], refuse))
         assert np.array_equal(to_pixels(row), to_pixels(header.image))
 
 
@@ -59,7 +59,7 @@ def test_what_fails_is_null_and_told():
     """A file that is cut, and one whose header lies about its size, are null; the rows around them are whole."""
     lying = EncodedImage(file("RGB", 8, 8, "PNG"), "png", "RGB", 8, 9)
     failed = []
-    images = [opened(FILES[0]), opened(BROKEN), Opened(lying), opened(FILES[1])]
+    images = [opened(FILES[0]), opened(BROKEN), Opened.of(lying), opened(FILES[1])]
     rows = iter_images(decoded_column(images, lambda *failure: failed.append(failure)))
     assert [number for number, _ in failed] == [1, 2]
     assert all(isinstance(error, DecodeError) for _, error in failed)
@@ -84,7 +84,7 @@ def test_parts_hold_so_many_bytes(limit, cuts):
     before = config().batch_bytes
     config(batch_bytes=limit)
     try:
-        parts = list(cut_by_bytes([opened(data).image for data in FILES]))
+        parts = list(cut_by_bytes([opened(data).nbytes for data in FILES]))
     finally:
         config(batch_bytes=before)
     assert [part.stop - part.start for part in parts] == cuts

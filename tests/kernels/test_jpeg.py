@@ -15,6 +15,7 @@ from lightdata.config import config
 from lightdata.kernels.decode import decode_file, to_smaller_raster
 from lightdata.kernels.header import read_header
 from lightdata.kernels.jpeg import decode_jpeg, decode_scaled, jpeg_orientation, read_jpeg_header, turn
+from lightdata.kernels.resize import resize
 from lightdata.kernels.tally import Tally, tallied
 
 pytest.importorskip("simplejpeg")
@@ -138,26 +139,39 @@ def test_a_scaled_decode_keeps_twice_what_is_wanted(height, width, to_height, to
     upright = (width, height) if orientation >= 5 else (height, width)
     sizes = [tuple(-(-side // scale) for side in upright) for scale in (8, 4, 2)]
     allowed = [size for size in sizes if size[0] >= 2 * to_height and size[1] >= 2 * to_width]
-    assert (None if found is None else found.shape[:2]) == (allowed[0] if allowed else None)
+    assert (None if found is None else found[0].shape[:2]) == (allowed[0] if allowed else None)
+    if found is not None:
+        box, scale = (
+            found[1],
+            next(one for one in (8, 4, 2) if allowed[0] == tuple(-(-side // one) for side in upright)),
+        )
+        assert (box.bottom - box.top, box.right - box.left) == pytest.approx([side / scale for side in upright])
+        assert min(box) >= 0
+        assert box.bottom <= allowed[0][0] + 1e-9
+        assert box.right <= allowed[0][1] + 1e-9
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_a_scaled_decode_changes_little(scale):
-    """After the resize, pixels of a photo differ by 1.5 grey levels in the mean at most; exact ones do not differ."""
-    size = 2 * 60 * scale
-    data = jpeg(photo(size, size, seed=1))
-    header = read_header(data)
-    scaled = to_smaller_raster(header, 60, 60)
-    assert scaled.height == 120
-    scaled = scaled.pillow().resize((60, 60), Image.Resampling.BILINEAR)
-    whole = decode_file(data).resize((60, 60), Image.Resampling.BILINEAR)
-    difference = np.abs(np.asarray(scaled).astype(int) - np.asarray(whole))
-    assert 0 < difference.mean() <= 1.5
-    config(exact_pixels=True)
-    try:
-        assert to_smaller_raster(header, 60, 60) is None
-    finally:
-        config(exact_pixels=False)
+def test_a_scaled_decode_changes_little(scale, orientation):
+    """Resized, a photo of odd size differs by less than a grey level in the mean, and nowhere is it shifted."""
+    plain = jpeg(photo(2 * 60 * scale + 3, 2 * 70 * scale + 5, seed=1), quality=98)
+    data = with_segments(plain, segment(0xE1, exif(orientation)))
+    height, width = (70, 60) if orientation >= 5 else (60, 70)
+    smaller = to_smaller_raster(read_header(data), height, width)
+    assert min(smaller.height, smaller.width) in (120, 121, 122)
+    whole = np.asarray(decode_file(data).resize((width, height), Image.Resampling.BILINEAR)).astype(int)
+    difference = np.abs(resize(smaller, height, width, "bilinear").array() - whole)
+    assert 0 < difference.mean() < 1
+    assert difference.max() < 12
+    with_pillow = np.abs(resize(smaller, height, width, "hamming").array().astype(int) - whole)
+    assert with_pillow.mean() < 4  # another filter, but no shift either
+
+
+@pytest.mark.usefixtures("exact_pixels")
+def test_exact_pixels_are_decoded_whole():
+    """With ``exact_pixels`` no file is decoded at a part of its size."""
+    assert to_smaller_raster(read_header(jpeg(photo(800, 800))), 20, 20) is None
 
 
 def test_what_a_chain_gives_does_not_depend_on_its_neighbours():

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from lightdata.config import batch_limit
 from lightdata.errors import ColumnNotFoundError, EncodeError, SchemaError
 from lightdata.io.partitioning import hive_folder
 from lightdata.io.sinks.image_layout import ImageLayout
@@ -20,7 +21,8 @@ from lightdata.io.sinks.table_formats import TableFormat
 from lightdata.types.schema import Schema, describe
 
 ROW_GROUP_BYTES = 16 << 20
-"""Bytes of a Parquet row group; Parquet's own default counts rows, which are large here."""
+"""Bytes of a Parquet row group, unless a batch may not have as many; Parquet's own default counts rows, which are large
+here."""
 
 _HELD_GROUPS = 4
 """Row groups' bytes that the partitions of one task hold together, before the largest is written."""
@@ -124,14 +126,15 @@ class _Parts:
         self._bytes: dict[str, int] = {}
         self._open: dict[str, _Part] = {}
         self._done: list[StagedFile] = []
-        self._group_bytes = min(ROW_GROUP_BYTES, sink.sizes.max_file_bytes or ROW_GROUP_BYTES)
+        self._most_bytes = min(ROW_GROUP_BYTES, batch_limit())
+        self._group_bytes = min(self._most_bytes, sink.sizes.max_file_bytes or ROW_GROUP_BYTES)
 
     def add(self, folder: str, rows: pa.RecordBatch) -> None:
         self._held.setdefault(folder, []).append(rows)
         self._bytes[folder] = self._bytes.get(folder, 0) + rows.get_total_buffer_size()
         if self._bytes[folder] >= self._group_bytes:
             self._flush(folder)
-        elif sum(self._bytes.values()) >= _HELD_GROUPS * ROW_GROUP_BYTES:
+        elif sum(self._bytes.values()) >= _HELD_GROUPS * self._most_bytes:
             self._flush(max(self._bytes, key=self._bytes.__getitem__))
 
     def finish(self) -> list[StagedFile]:

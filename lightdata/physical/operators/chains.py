@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lightdata.config import batch_limit
 from lightdata.errors import DecodeError, RowError
 from lightdata.expr.deferred import Chain, is_deferred
 from lightdata.kernels import tensor
@@ -18,6 +19,7 @@ from lightdata.kernels.columns import column_of
 from lightdata.kernels.decode import from_raster
 from lightdata.kernels.encode import codec_of, encode_image
 from lightdata.kernels.header import count_frames, exif_tag
+from lightdata.kernels.stacked_rows import StackedRows
 from lightdata.physical.operators.picture import Picture, Place, headers_of, naming
 from lightdata.types.image import RAW, EncodedImage, ImageType, as_dynamic, dynamic_images
 from lightdata.types.image_spec import MODES
@@ -94,32 +96,61 @@ class PixelWork:
                 return encode_image(picture.raster(self.images).pillow(), codec, encode.options)
         raise TypeError(f"no kernel for {self.rest}; add a case to {__name__}")
 
-    def as_column(self, values: list[Any], batch: pa.RecordBatch) -> pa.Array:
+    def weight(self, value: Any) -> int:
+        """Tell the bytes that a row takes in the column."""
+        match value:
+            case EncodedImage(payload=payload):
+                return len(payload)
+            case np.ndarray():
+                first = self.rest[0] if self.rest else None
+                return value.size * np.dtype(first.dtype).itemsize if isinstance(first, ToTensor) else value.nbytes
+            case bytes():
+                return len(value)
+        return 0
+
+    def as_column(self, rows: StackedRows, batch: pa.RecordBatch) -> pa.Array:
         """Build the column of all rows."""
         match self.rest:
             case () if not self.kind.spec.is_fixed:
-                return dynamic_images(values)
+                return dynamic_images(rows.listed())
             case ():
-                return column_of(values, self.kind)
+                return column_of(rows.whole(), self.kind)
             case (ToTensor(), *_):
-                return _tensor_chain(values, self.rest, self.kind, batch)
-        return plain_array(values, self.kind)
+                return _tensor_chain(rows.whole(), self.rest, self.kind, batch)
+        return plain_array(rows.listed(), self.kind)
 
 
-def compute_chains(
-    batch: pa.RecordBatch, chains: Iterable[Chain], failures: list[RowError] | None = None
-) -> dict[str, pa.Array]:
-    """Compute deferred columns, by name; a null input gives null.
+def compute_chains(batch: pa.RecordBatch, chains: Iterable[Chain]) -> dict[str, pa.Array]:
+    """Compute deferred columns, by name; a null input gives null."""
+    wanted = list(chains)
+    parts = list(compute_parts(batch, wanted, []))
+    if len(parts) == 1:
+        return parts[0][1]
+    return {chain.name: pa.concat_arrays([made[chain.name] for _, made in parts]) for chain in wanted}
+
+
+def compute_parts(
+    batch: pa.RecordBatch, chains: Iterable[Chain], failures: list[RowError]
+) -> Iterator[tuple[pa.RecordBatch, dict[str, pa.Array]]]:
+    """Compute deferred columns, by name, for the rows of a batch, part by part: pixels may be many times their files.
 
     All chains of one row are computed before the next row is looked at: what they share is computed once, and only
     the row at hand holds decoded images that are not a result. What a batch already has under a deferred name is
-    taken from there. Images that may be broken and are go to ``failures``.
+    taken from there. Images that may be broken and are go to ``failures``; before any other error is raised, the rows
+    before it are given.
     """
     made: dict[str, pa.Array | PixelWork] = {chain.name: _without_pixels(chain, batch) for chain in chains}
     work = [one for one in made.values() if isinstance(one, PixelWork)]
-    found = _values(work, batch, [] if failures is None else failures)
-    columns = {one.chain.name: one.as_column(values, batch) for one, values in zip(work, found, strict=True)}
-    return {**made, **columns}
+    start = 0
+    for found in _values(work, batch, failures) if work else ():
+        rows = batch.slice(start, len(found[0]))
+        columns = {one.chain.name: one.as_column(values, rows) for one, values in zip(work, found, strict=True)}
+        found.clear()
+        others = {name: one.slice(start, len(rows)) for name, one in made.items() if not isinstance(one, PixelWork)}
+        start += rows.num_rows
+        yield rows, {name: columns.pop(name) if name in columns else others[name] for name in made}
+    if not work:
+        yield batch, made
 
 
 def _start(chain: Chain, batch: pa.RecordBatch) -> Chain:
@@ -147,25 +178,39 @@ def _without_pixels(chain: Chain, batch: pa.RecordBatch) -> pa.Array | PixelWork
     return PixelWork.of(chain, kind, start)
 
 
-def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[RowError]) -> list[list[Any]]:
-    """Compute what each chain makes of each row, row by row."""
+def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[RowError]) -> Iterator[list[StackedRows]]:
+    """Compute what each chain makes of each row, row by row, and pass it on before it takes too much memory."""
     images = {one.column: headers_of(batch.column(one.column)) for one in work}
     looks = Counter(one.column for one in work if one.needs_pixels or one.decodes)
-    values: list[list[Any]] = [[] for _ in work]
     stages = [str(one.chain) for one in work]
-    for number in range(batch.num_rows if work else 0):
+    most, size = batch_limit(), 0
+    values = [StackedRows(batch.num_rows) for _ in work]
+    for number in range(batch.num_rows):
         row = {
             column: Picture(image, is_shared=looks[column] > 1) if isinstance(image, EncodedImage) else image
             for column, all_rows in images.items()
             for image in (all_rows[number],)
         }
         failed: dict[str, RowError] = {}
-        for one, made, stage in zip(work, values, stages, strict=True):
-            place = Place(batch, number, stage, one.url)
-            with naming(place):
-                made.append(one.value(row[one.column], place, failed))
+        made = []
+        try:
+            for one, stage in zip(work, stages, strict=True):
+                place = Place(batch, number, stage, one.url)
+                with naming(place):
+                    made.append(one.value(row[one.column], place, failed))
+        except RowError:
+            if len(values[0]):
+                yield values
+            raise
         failures += failed.values()
-    return values
+        weight = sum(one.weight(value) for one, value in zip(work, made, strict=True))
+        if size + weight > most and len(values[0]):
+            yield values
+            values, size = [StackedRows(batch.num_rows - number) for _ in work], 0
+        size += weight
+        for rows, value in zip(values, made, strict=True):
+            rows.append(value)
+    yield values
 
 
 def _answer(picture: Picture, operations: tuple[ImageOperation, ...], attribute: Attribute) -> Any:
@@ -200,16 +245,22 @@ def _decoded(known: Known, operation: AsImage | Decode) -> Known:
 
 
 def _tensor_chain(
-    rows: Sequence[Pixels | None], operations: Sequence[Operation], kind: pa.DataType, batch: pa.RecordBatch
+    rows: Sequence[Pixels | None] | Pixels, operations: Sequence[Operation], kind: pa.DataType, batch: pa.RecordBatch
 ) -> pa.Array:
     """Apply tensor operations to rows of equal shape together, and to others one by one."""
     others = [_other_rows(step, batch) for step in operations]
+
+    def applied(stack: Pixels, numbers: list[int]) -> Pixels:
+        for step, other in zip(operations, others, strict=True):
+            stack = _apply(step, stack, None if other is None else other(numbers))
+        return stack
+
+    if isinstance(rows, np.ndarray):
+        return column_of(applied(rows, list(range(len(rows)))), kind)
     present = [number for number, row in enumerate(rows) if row is not None]
     results: list[Pixels | None] = [None] * len(rows)
     for numbers in _runs_of_equal_shape(rows, present):
-        stack = np.stack([np.asarray(rows[number]) for number in numbers])
-        for step, other in zip(operations, others, strict=True):
-            stack = _apply(step, stack, None if other is None else other(numbers))
+        stack = applied(np.stack([np.asarray(rows[number]) for number in numbers]), numbers)
         for place, number in enumerate(numbers):
             results[number] = stack[place]
     return column_of(results, kind)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
+from lightdata.config import batch_limit
 from lightdata.errors import DecodeError, RowError
-from lightdata.kernels.columns import are_pixels, pixels_to_column
+from lightdata.kernels.columns import pixels_to_column
 from lightdata.kernels.decode import (
     convert,
     decode_file,
@@ -24,18 +24,28 @@ from lightdata.kernels.decode import (
 from lightdata.kernels.decode_column import (
     OnFailure,
     Opened,
-    cut_by_bytes,
     decode_into,
     decoded_column,
     opened,
-    reopened,
 )
 from lightdata.kernels.header import read_header
 from lightdata.kernels.raster import Raster
 from lightdata.kernels.resize import resize
+from lightdata.physical.operators.cut_pixels import cut_for_pixels, encoded_columns
 from lightdata.physical.stage import Context, in_row_order, uri_of, with_column
-from lightdata.types.image import RAW, ImageType, Payload, binary_values, dynamic_images, iter_images, raw_pixels
-from lightdata.types.plain_array import number_array
+from lightdata.types.image import (
+    DYNAMIC_STORAGE,
+    RAW,
+    EncodedImage,
+    ImageType,
+    Payload,
+    binary_values,
+    dynamic_images,
+    images_of_fields,
+    iter_images,
+    raw_pixels,
+)
+from lightdata.types.plain_array import number_array, plain_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,60 +73,70 @@ class DecodeImagesOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Decode the column of each batch."""
         for batch in batches:
-            for part in in_row_order(batch, lambda rows: self._opened_batch(rows, context)):
-                yield from part
+            held = [batch]
+            del batch  # else it would still be there while the next one is read
+            yield from self._parts(held.pop(), context)
 
-    def _opened_batch(self, batch: pa.RecordBatch, context: Context) -> list[pa.RecordBatch]:
-        failures: list[RowError] = []
-        failed = partial(self._failed, batch, failures)
-        lost = context.lost.pop() if context.lost and self.on_error != "raise" else None
-        images: list[Opened | None] = [None]
-        if lost is None:
-            images = list(self._images(batch, failed))
-        else:
-            failed(0, lost)
-        parts = []
-        for rows in cut_by_bytes([one and one.image for one in images]):
-            column = self._array(images[rows], partial(self._failed_after, rows.start, failed))
-            parts.append(with_column(batch.slice(rows.start, len(column)), self.column, column))
-        gone = {failure.row for failure in failures}
-        context.failures += sorted(failures, key=lambda failure: failure.row or 0)
-        if self.on_error != "skip" or not gone:
-            return parts
-        kept = number_array(np.array([row not in gone for row in range(batch.num_rows)]))
-        starts = np.cumsum([0, *(part.num_rows for part in parts)])
-        return [part.filter(kept.slice(start, part.num_rows)) for start, part in zip(starts, parts, strict=False)]
-
-    def _failed(self, batch: pa.RecordBatch, failures: list[RowError], number: int, error: RowError) -> None:
-        located = error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
-        if self.on_error == "raise":
-            raise located from error.__cause__
-        failures.append(located)
-
-    def _failed_after(self, start: int, failed: OnFailure, number: int, error: DecodeError) -> None:
-        failed(start + number, error)
-
-    def _images(self, batch: pa.RecordBatch, failed: OnFailure) -> Iterator[Opened | None]:
+    def _parts(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
+        """Look at rows until their pixels would take too much, make a part of those, and go on."""
+        most, part = batch_limit(), _Part(0)
         for number, payload in enumerate(binary_values(batch.column(self.column))):
             try:
-                yield None if payload is None else self._image(payload)
-            except DecodeError as error:
-                failed(number, error)
-                yield None
+                if self.on_error != "raise":
+                    context.raise_lost()
+                one = None if payload is None else self._image(payload)
+            except RowError as error:
+                one = None
+                if self.on_error == "raise":
+                    if part.images:
+                        yield from self._part(batch, part, context)
+                    raise self._located(batch, number, error) from error.__cause__
+                part.failures.append(self._located(batch, number, error))
+            if one is not None and part.images and part.nbytes + one.nbytes > most:
+                yield from self._part(batch, part, context)
+                part = _Part(number)
+            part.add(one)
+        yield from self._part(batch, part, context)
+
+    def _part(self, batch: pa.RecordBatch, part: _Part, context: Context) -> Iterator[pa.RecordBatch]:
+        """Make the images of some rows; those before one that fails are passed on before the error is raised."""
+
+        def failed(number: int, error: DecodeError) -> None:
+            located = self._located(batch, part.start + number, error)
+            if self.on_error == "raise":
+                raise located from error.__cause__
+            part.failures.append(located)
+
+        rows = batch.slice(part.start, len(part.images))
+        try:
+            made = [with_column(rows, self.column, self._array(part.images, rows.column(self.column), failed))]
+        except RowError as error:
+            if before := part.images[: (error.row or 0) - part.start]:
+                yield from self._part(batch, _Part(part.start, before), context)
+            raise
+        context.failures += sorted(part.failures, key=lambda failure: failure.row or 0)
+        if self.on_error == "skip" and part.failures:
+            lost = {failure.row for failure in part.failures}
+            kept = [part.start + number not in lost for number in range(len(part.images))]
+            made = [made.pop().filter(number_array(np.array(kept)))]
+        yield made.pop()
+
+    def _located(self, batch: pa.RecordBatch, number: int, error: RowError) -> RowError:
+        return error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
 
     def _image(self, payload: Payload) -> Opened:
         if self.exif_transpose:
             found = opened(payload, self.mode)
             if self.size is not None:
                 decoded = to_smaller_raster(found.image, *self.size) or to_raster(found.image)
-                return Opened(from_raster(resize(decoded, *self.size, "bilinear")))
+                return Opened.of(from_raster(resize(decoded, *self.size, "bilinear")))
             if found.image.encoding == RAW and self.mode is not None:  # of a foreign format
-                return Opened(from_pillow(convert(to_pillow(read_header(payload)), self.mode)))
+                return Opened.of(from_pillow(convert(to_pillow(read_header(payload)), self.mode)))
             return found
         image = Raster(decode_file(payload, self.mode, upright=False))
-        return Opened(from_raster(image if self.size is None else resize(image, *self.size, "bilinear")))
+        return Opened.of(from_raster(image if self.size is None else resize(image, *self.size, "bilinear")))
 
-    def _array(self, images: list[Opened | None], failed: OnFailure) -> pa.Array:
+    def _array(self, images: list[Opened | None], files: pa.Array, failed: OnFailure) -> pa.Array:
         if self.output_type.spec.is_fixed:
             return pixels_to_column(
                 [None if one is None else raw_pixels(one.image) for one in images], self.output_type
@@ -124,17 +144,48 @@ class DecodeImagesOperator:
         if self.decodes or (self.on_error != "raise" and self.keep_pixels):
             return decoded_column(images, failed)
         checked = images if self.on_error == "raise" else [self._checked(*row, failed) for row in enumerate(images)]
-        return dynamic_images([one and one.image for one in checked])
+        return _images_of(files, [one and one.image for one in checked])
 
     def _checked(self, number: int, one: Opened | None, failed: OnFailure) -> Opened | None:
         """Decode an image only to know whether it can be."""
         try:
             if one is not None:
-                decode_into(one, np.empty(one.image.decoded_bytes, np.uint8))
+                decode_into(one, np.empty(one.nbytes, np.uint8))
         except DecodeError as error:
             failed(number, error)
             return None
         return one
+
+
+@dataclass(slots=True)
+class _Part:
+    """Rows whose pixels are made together."""
+
+    start: int
+    """Of the batch."""
+
+    images: list[Opened | None] = field(default_factory=list)
+    failures: list[RowError] = field(default_factory=list)
+    nbytes: int = 0
+
+    def add(self, one: Opened | None) -> None:
+        self.images.append(one)
+        self.nbytes += 0 if one is None else one.nbytes
+
+
+def _images_of(files: pa.Array, images: list[EncodedImage | None]) -> pa.Array:
+    """Build a column of images; where they are all as their files have them, without a copy of these."""
+    if (
+        None in images
+        or files.type != pa.large_binary()
+        or any(image.encoding == RAW for image in images if image is not None)
+    ):
+        return dynamic_images(images)
+    _, encodings, *known = zip(*images, strict=True) if images else [()] * 5
+    fields = [
+        plain_array(values, kind.type) for values, kind in zip((encodings, *known), [*DYNAMIC_STORAGE][1:], strict=True)
+    ]
+    return images_of_fields([files, *fields])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,19 +194,17 @@ class ToPixelsOperator:
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """Decode all image columns of each batch."""
-        for batch in batches:
-            yield from in_row_order(batch, self._decoded_batch)
+        return in_row_order(cut_for_pixels(batches), self._decoded_batch)
 
     def _decoded_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         out = batch
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if isinstance(column.type, ImageType) and not column.type.spec.is_fixed and not are_pixels(column):
-                out = with_column(out, name, self._pixels(batch, name))
+        for name in encoded_columns(batch):
+            out = with_column(out, name, self._pixels(batch, name))
         return out
 
     def _pixels(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         def failed(number: int, error: DecodeError) -> None:
             raise error.at(uri=uri_of(batch, number), row=number, stage=f"decode({name})") from error.__cause__
 
-        images = [None if image is None else reopened(image) for image in iter_images(batch.column(name))]
+        images = [None if image is None else Opened.of(image) for image in iter_images(batch.column(name))]
         return decoded_column(images, failed)

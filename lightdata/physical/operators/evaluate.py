@@ -13,11 +13,10 @@ from lightdata.expr.computed import Computed
 from lightdata.expr.deferred import Chain, in_words, is_deferred, parse
 from lightdata.io.source import URI
 from lightdata.io.uris.redaction import safe_url
-from lightdata.physical.operators.chains import compute_chains
+from lightdata.physical.operators.chains import compute_parts
 from lightdata.physical.stage import (
     Context,
     hidden_names,
-    in_row_order,
     visible_names,
     with_column,
     without_deferred,
@@ -45,18 +44,17 @@ class EvaluateOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Evaluate on each batch."""
         for batch in batches:
-            yield from in_row_order(batch, lambda rows: self._evaluated(rows, context))
+            held = [_naming_urls(batch)]
+            del batch  # else it would still be there while the next one is made
+            yield from self._evaluated(held.pop(), context)
 
-    def _evaluated(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
-        failures: list[RowError] = []
-        batch = _naming_urls(batch)
-        columns = self._columns(batch, failures)
-        context.failures += failures  # now that none of these rows will be done again
-        return without_deferred(self._result(batch, columns))
-
-    def _columns(self, batch: pa.RecordBatch, failures: list[RowError]) -> dict[str, pa.Array]:
+    def _evaluated(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
         try:
-            return evaluate(self._bound(batch), batch, failures)
+            wanted = self._bound(batch)
+            for rows, columns in evaluate(wanted, batch, context.failures):
+                made = [without_deferred(self._result(rows, columns))]
+                del rows, columns
+                yield made.pop()
         except ExpressionError as error:
             if not self.unbound:
                 raise
@@ -100,13 +98,8 @@ class ComputeChainsOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Compute the chains of each batch."""
         for batch in batches:
-            yield from in_row_order(batch, lambda rows: self._computed(rows, context))
-
-    def _computed(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
-        failures: list[RowError] = []
-        columns = compute_chains(batch, self.chains, failures)
-        context.failures += failures
-        return _with_columns(without_deferred(batch), columns)
+            for rows, columns in compute_parts(batch, self.chains, context.failures):
+                yield _with_columns(without_deferred(rows), columns)
 
 
 def _with_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
@@ -125,18 +118,22 @@ def _naming_urls(batch: pa.RecordBatch) -> pa.RecordBatch:
     return with_column(batch, URI, plain_array([url and safe_url(url) for url in urls], pa.large_string()))
 
 
-def evaluate(wanted: Sequence[Computed], batch: pa.RecordBatch, failures: list[RowError]) -> dict[str, pa.Array]:
-    """Compute columns of one batch, by name; what is only a column or a chain never sees Polars."""
-    deferred = compute_chains(batch, dict.fromkeys(chain for one in wanted for chain in one.chains), failures)
-    columns: dict[str, pa.Array] = {}
-    for one in wanted:
-        source = one.source
-        if source is not None:
-            columns[one.name] = deferred[source] if source in deferred else batch.column(source)
-    rest = [one.expression for one in wanted if one.expression is not None]
-    if rest:
-        columns.update(_in_polars(rest, batch, deferred))
-    return {one.name: columns[one.name] for one in wanted}
+def evaluate(
+    wanted: Sequence[Computed], batch: pa.RecordBatch, failures: list[RowError]
+) -> Iterator[tuple[pa.RecordBatch, dict[str, pa.Array]]]:
+    """Compute columns of a batch, by name, part by part; what is only a column or a chain never sees Polars."""
+    chains = dict.fromkeys(chain for one in wanted for chain in one.chains)
+    for rows, deferred in compute_parts(batch, chains, failures):
+        columns: dict[str, pa.Array] = {}
+        for one in wanted:
+            source = one.source
+            if source is not None:
+                columns[one.name] = deferred[source] if source in deferred else rows.column(source)
+        rest = [one.expression for one in wanted if one.expression is not None]
+        if rest:
+            columns.update(_in_polars(rest, rows, deferred))
+        deferred.clear()
+        yield rows, {one.name: columns.pop(one.name) for one in wanted}
 
 
 def _in_polars(

@@ -14,6 +14,7 @@ from lightdata.io.source import OnError
 from lightdata.kernels.batch_format import from_output, to_format
 from lightdata.kernels.rebatch import rebatch
 from lightdata.kernels.tally import alive
+from lightdata.physical.operators.cut_pixels import cut_for_pixels
 from lightdata.physical.operators.map_rows import declared, failure_of
 from lightdata.physical.stage import Context, uri_of, without_hidden
 from lightdata.plan.function import UserFunction
@@ -41,12 +42,20 @@ class MapBatchesOperator:
         """Call the function on each batch."""
         call = context.resource(self, self.function.build)
         before = 0
-        for batch in batches if self.batch_rows is None else rebatch(batches, self.batch_rows):
-            if batch.num_rows and self.on_error == "raise":
-                yield from self._outputs(call, batch)
-            elif batch.num_rows:
-                yield from self._what_works(call, batch, before, context)
-            before += batch.num_rows
+        for batch in self._cut(batches):
+            rows, held = batch.num_rows, [batch]
+            del batch  # else it would still be there while the next one is made
+            if rows and self.on_error == "raise":
+                yield from self._outputs(call, held.pop())
+            elif rows:
+                yield from self._what_works(call, held.pop(), before, context)
+            before += rows
+
+    def _cut(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Give batches of as many rows as were asked for; else of what there is, in parts where pixels take much."""
+        if self.batch_rows is not None:
+            return rebatch(batches, self.batch_rows)
+        return cut_for_pixels(batches) if self.batch_format in ("numpy", "pandas") else batches
 
     def _what_works(self, call: Any, batch: pa.RecordBatch, before: int, context: Context) -> Iterator[pa.RecordBatch]:
         try:

@@ -11,7 +11,7 @@ from weakref import finalize
 
 import pyarrow as pa
 
-from lightdata.config import config
+from lightdata.config import batch_limit
 from lightdata.errors import ColumnNotFoundError, ReadError, SchemaError
 from lightdata.expr.deferred import Chain
 from lightdata.io.uris.read import UriReader
@@ -63,7 +63,7 @@ class ReadUrisOperator:
             )
             rows.append(values)
             size += sum(len(value) for value in values if value is not None)
-            if len(rows) == self.rows or size > config().batch_bytes:
+            if len(rows) == self.rows or size > batch_limit():
                 yield from self._filled(batch, start, rows)
                 rows, start, size = [], number + 1, 0
         yield from self._filled(batch, start, rows)
@@ -100,13 +100,20 @@ def _close(pool: ThreadPoolExecutor, readers: Sequence[UriReader]) -> None:
 
 
 def in_order(pool: ThreadPoolExecutor, function: Callable[[_T], _R], items: Iterable[_T], ahead: int) -> Iterator[_R]:
-    """Call a function in threads, and give the results in the order of the items, never more than ``ahead`` early."""
+    """Call a function in threads, and give the results in the order of the items, never more than ``ahead`` early.
+
+    Where results are large, fewer are made early: as many of the largest so far as a batch may take, and one at least.
+    """
     coming: deque[Future[_R]] = deque()
+    most, largest = batch_limit(), 1
     try:
         for item in items:
             coming.append(pool.submit(function, item))
-            if len(coming) > ahead:
-                yield coming.popleft().result()
+            while len(coming) > min(ahead, max(most // largest, 1)):
+                result = coming.popleft().result()
+                largest = max(largest, len(result) if isinstance(result, bytes) else 0)
+                yield result
+                del result
         while coming:
             yield coming.popleft().result()
     finally:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from lightdata.config import config
+from lightdata.config import batch_limit
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.frames import iter_frames
@@ -54,7 +54,7 @@ class SplitFramesOperator:
             yield from self._split(batch, context)
 
     def _split(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
-        limit, size = config().batch_bytes, 0
+        limit, size = batch_limit(), 0
         held: list[_Frame] = []
         try:
             for one in self._frames(batch, context):

@@ -12,8 +12,8 @@ from lightdata.errors import ColumnNotFoundError, EncodeError, OutputExistsError
 from lightdata.expr.deferred import Chain
 from lightdata.io.uris.redaction import visible
 from lightdata.io.uris.write import Content, write_file
-from lightdata.physical.operators.chains import compute_chains
-from lightdata.physical.stage import Context, in_row_order, uri_of, visible_names, with_column
+from lightdata.physical.operators.chains import compute_parts
+from lightdata.physical.stage import Context, uri_of, visible_names, with_column
 from lightdata.types.file_name import checked_name, filled_template
 from lightdata.types.image import RAW, ImageType, binary_values, iter_images
 from lightdata.types.plain_array import plain_array
@@ -29,18 +29,17 @@ class WriteUrisOperator:
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Write the rows of each batch; those before one that fails are written and passed on."""
         for batch in batches:
-            for values in in_row_order(batch, lambda rows: self._computed(rows, context)):
+            for values in self._computed(batch, context):
                 yield from self._written(values, is_again=context.is_again)
 
-    def _computed(self, batch: pa.RecordBatch, context: Context) -> pa.RecordBatch:
-        """Add what is to be written, in place of the paths: this may be done twice, writing may not."""
-        failures: list[RowError] = []
+    def _computed(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
+        """Add what is to be written, in place of the paths, to some rows at a time."""
         values = {chain: Chain(chain.column, chain.operations[:-1]) for chain in self.chains}
-        made = compute_chains(batch, values.values(), failures)
-        context.failures += failures
-        for chain, value in values.items():
-            batch = with_column(batch, chain.name, made[value.name])
-        return batch
+        for some, made in compute_parts(batch, values.values(), context.failures):
+            rows = some
+            for chain, value in values.items():
+                rows = with_column(rows, chain.name, made[value.name])
+            yield rows
 
     def _written(self, batch: pa.RecordBatch, *, is_again: bool) -> Iterator[pa.RecordBatch]:
         rows = zip(*(_jobs(batch, chain) for chain in self.chains), strict=True)

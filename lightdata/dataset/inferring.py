@@ -1,0 +1,183 @@
+"""Models over columns of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from lightdata.dataset.function_arguments import checked_on_error
+from lightdata.dataset.verbs import Verbs
+from lightdata.errors import ArgumentError
+from lightdata.io.source import OnError
+from lightdata.plan.node import Infer
+
+if TYPE_CHECKING:
+    import os
+    from typing import Self
+
+    from lightdata.inference.model import Layout, Model, Postprocess, Precision
+    from lightdata.inference.preprocess import Preprocess
+
+
+class Inferring(Verbs):
+    """Adds what models say of images."""
+
+    def infer(
+        self,
+        model: str | os.PathLike[str] | bytes | Model,
+        column: str | Mapping[str, str] = "image",
+        *,
+        outputs: str | Sequence[str] | Mapping[str, str] | None = None,
+        labels: str | os.PathLike[str] | Sequence[str] | None = None,
+        top_k: int | None = None,
+        preprocess: Mapping[str, Any] | Preprocess | None = None,
+        postprocess: Postprocess | Mapping[str, Postprocess] | None = None,
+        layout: Layout | None = None,
+        batch_size: int | Literal["auto"] | None = None,
+        device: str | None = None,
+        precision: Precision | None = None,
+        providers: Sequence[str | tuple[str, Mapping[str, Any]]] | None = None,
+        sha256: str | Mapping[str, str] | None = None,
+        on_error: OnError | None = None,
+    ) -> Self:
+        """Run an ONNX model on a column of images and add its outputs.
+
+        Images are converted to the model's channels and normalised; they must have its size already. Models are
+        code: run only those you trust. Arguments beside the first two are those of :meth:`lightdata.Model.of`, which
+        gives a model that can be looked at and used several times.
+
+        Parameters
+        ----------
+        model : path, folder, bytes or Model
+            A .onnx file; a folder with one, as Hugging Face's optimum writes it, whose preprocessor_config.json and
+            config.json say how pixels are normalised and what classes are called; the bytes of one; or an
+            :class:`lightdata.Model`, which has its options already.
+        column : str or mapping
+            Images, or uint8 pixels; for a model of several inputs, the column of each.
+        outputs : str, sequence or mapping, optional
+            The outputs to keep, or a mapping to the names of their columns; by default all, under their own names.
+        labels : path or sequence, optional
+            Class names: a text file with a line each, or a list. By default those of the model's metadata or of the
+            config.json beside it.
+        top_k : int, optional
+            Add ``label`` and ``score`` of the highest values instead of the output itself: single values for 1,
+            lists for more. ``labels`` alone means 1.
+        preprocess : mapping, optional
+            ``mean`` and ``std`` per channel on the 0..1 scale, ``scale`` (1/255), ``mode``. By default what the model's
+            metadata say, else preprocessor_config.json, else timm's config.json, else ImageNet's with a warning.
+        postprocess : "softmax", "sigmoid", "l2", callable, or a mapping of output to one of them
+            What is made of an output first: probabilities, vectors of length one, or what a function gives for
+            ``[N, ...]``; it is called once with zeros to learn its type.
+        layout : "NCHW" or "NHWC", optional
+            Where the channels are, where the model does not tell.
+        batch_size : int or "auto", optional
+            Rows of one call of the model, by default what suits the device; "auto" measures it. Does not change
+            results, but for rounding.
+        device : "auto", "cpu", "cuda" or "cuda:N"
+            "cuda" never runs on the CPU, and takes all GPUs, a process for each; "auto" takes CUDA where it works,
+            and logs which it took.
+        precision : "fp32", "tf32" or "fp16"
+            Of computations on a GPU, where tf32 is the default; "fp16" halves the weights on every device.
+        providers : sequence, optional
+            Execution providers of ONNX Runtime, with options, in place of ``device``.
+        sha256 : str or mapping of file name to str, optional
+            What the model's file must hash to, or each of its files.
+        on_error : "raise", "null" or "skip"
+            What becomes of an image that cannot be decoded, or has another size: see :meth:`map`.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot be used, or an image column has another size than it takes.
+        ArgumentError
+            If an argument has a value that cannot work.
+
+        Examples
+        --------
+        >>> import lightdata as ld
+        >>> import numpy as np
+        >>> ds = ld.from_numpy({"image": np.zeros((2, 64, 64, 3), np.uint8)})
+        >>> ds.infer("examples/shapes.onnx", top_k=2, postprocess="softmax").columns
+        ['image', 'label', 'score']
+        """
+        described = _described(
+            model,
+            outputs=outputs,
+            labels=labels,
+            top_k=top_k,
+            preprocess=preprocess,
+            postprocess=postprocess,
+            layout=layout,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            providers=providers,
+            sha256=sha256,
+        )
+        lenient = checked_on_error("infer", on_error, described.output_types())
+        columns = _columns(described, column)
+        return type(self)(Infer(input=self._plan, columns=columns, model=described, on_error=lenient))
+
+    def classify(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        column: str | Mapping[str, str] = "image",
+        **options: Any,
+    ) -> Self:
+        """Add the best class of each image, as ``label``, and its probability, as ``score``.
+
+        :meth:`infer` with ``top_k=1`` and ``postprocess="softmax"``, which may be given otherwise.
+
+        >>> import lightdata as ld
+        >>> import numpy as np
+        >>> ds = ld.from_numpy({"image": np.full((1, 64, 64, 3), 90, np.uint8)})
+        >>> [row["score"] <= 1 for row in ds.classify("examples/shapes.onnx").take_all()]
+        [True]
+        """
+        return self.infer(model, column, **{"top_k": 1, "postprocess": "softmax", **options})
+
+    def embed(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        column: str | Mapping[str, str] = "image",
+        *,
+        output: str | None = None,
+        name: str = "embedding",
+        **options: Any,
+    ) -> Self:
+        """Add a vector of length one for each image, so that products of two are cosine similarities.
+
+        :meth:`infer` with one output, named ``name``, and ``postprocess="l2"``, which may be given otherwise.
+
+        >>> import lightdata as ld
+        >>> import numpy as np
+        >>> ds = ld.from_numpy({"image": np.full((1, 64, 64, 3), 90, np.uint8)})
+        >>> ds.embed("examples/shapes.onnx").schema()["embedding"]
+        FixedShapeTensorType(extension<arrow.fixed_shape_tensor[value_type=float, shape=[8]]>)
+        """
+        from lightdata.inference.describe import embedding_output  # noqa: PLC0415 - only for queries with a model
+
+        chosen = embedding_output(model, {**options, "preprocess": {}}) if output is None else output
+        return self.infer(model, column, outputs={chosen: name}, **{"postprocess": "l2", **options})
+
+
+def _described(model: Any, **options: Any) -> Model:
+    from lightdata.inference.model import Model  # noqa: PLC0415 - only for queries with a model
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if not isinstance(model, Model):
+        return Model.of(model, **given)
+    if given:
+        raise ArgumentError(f"an ld.Model has its options already: pass {next(iter(given))}= to ld.Model.of")
+    return model
+
+
+def _columns(model: Model, column: str | Mapping[str, str]) -> tuple[str, ...]:
+    names = [one.port.name for one in model.inputs]
+    if isinstance(column, str) and len(names) == 1:
+        return (column,)
+    if not isinstance(column, Mapping) or column.keys() != set(names):
+        wanted = ", ".join(f"{one.port.name!r}: column" for one in model.inputs)
+        told = "; ".join(str(one.port) for one in model.inputs)
+        raise ArgumentError(f"say which column each input gets, as {{{wanted}}}; the model takes {told}")
+    return tuple(column[name] for name in names)
