@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,20 @@ class Config:
 
     optimize: bool = True
     """Rewrite queries before they run; ``False`` runs them as written."""
+
+    on_error: Literal["raise", "null", "skip"] = "raise"
+    """What becomes of rows that fail, where a reader or step does not say: the run ends, the value is null, or the row
+    is left out. Operations in expressions never leave rows out: they give null then."""
+
+    max_errors: float | None = None
+    """Failed rows that are let go before a run is given up: a count, or as a float below 1 a share of the rows."""
+
+    row_timeout: float | None = None
+    """Seconds without a sign of life after which a worker is ended; the row it hung on then fails. Signs are the end of
+    a row, of a file that was read, and of a call of a model or of a function that takes batches."""
+
+    stall_warning_s: float | None = 60
+    """Seconds without progress after which the log says what each worker holds."""
 
     decoder_python: str | None = None
     """The Python interpreter of an environment with tensorflow-io, which decodes DICOM, OpenEXR and Radiance HDR."""
@@ -144,12 +158,32 @@ def _checked(settings: Config) -> Config:
             raise ValueError(f"{name} must be a positive number; got {value!r}")
     if settings.max_image_pixels > Config().max_image_pixels:
         raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
+    if settings.on_error not in ("raise", "null", "skip"):
+        raise ValueError(f"on_error must be 'raise', 'null' or 'skip'; got {settings.on_error!r}")
+    check_max_errors(settings.max_errors)
+    for name in ("row_timeout", "stall_warning_s"):
+        seconds = getattr(settings, name)
+        if seconds is not None and not _is_seconds(seconds):
+            raise ValueError(f"{name} must be a positive number of seconds, or None; got {seconds!r}")
     return _checked_decoder(settings)
+
+
+def check_max_errors(most: Any) -> None:
+    """Refuse what is neither a count nor a share.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
+    is_share = isinstance(most, float) and 0 <= most < 1
+    if most is not None and not is_share and not _is_count(most, least=0):
+        raise ValueError(f"max_errors must be a number of rows, a share such as 0.01, or None; got {most!r}")
 
 
 def _checked_decoder(settings: Config) -> Config:
     timeout_s, python = settings.decoder_timeout_s, settings.decoder_python
-    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+    if not _is_seconds(timeout_s):
         raise ValueError(f"decoder_timeout_s must be a positive number of seconds; got {timeout_s!r}")
     if python is None:
         return settings
@@ -160,6 +194,10 @@ def _checked_decoder(settings: Config) -> Config:
         raise ValueError(f"decoder_python must be a Python interpreter, or None; got {python!r}")
     # A link stays: the environment of an interpreter is found by where its link is.
     return replace(settings, decoder_python=os.path.abspath(found))
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _is_count(value: Any, *, least: int) -> bool:

@@ -13,23 +13,42 @@
     │   ├── ReadError                (OSError)      its bytes could not be read
     │   ├── DecodeError              (ValueError)   its bytes are not what they should be
     │   ├── EncodeError              (ValueError)   its value cannot be written in this format
-    │   └── WriteError               (OSError)      its value could not be written where it should be
+    │   ├── WriteError               (OSError)      its value could not be written where it should be
+    │   ├── FunctionError            (RuntimeError) a user's function raised, and the query was to go on
+    │   ├── LostRowError             (RuntimeError) it ended each worker that looked at it
+    │   └── HungRowError             (TimeoutError) it took longer than ``row_timeout``
     ├── DeviceError                  (RuntimeError) the device that was asked for cannot be used
     ├── OutputExistsError            (FileExistsError) writing would replace files
     ├── NotRunError                  (RuntimeError) what only a run can tell was asked before there was one
     └── ExecutionError               (RuntimeError) a run failed for no fault of a row
-        └── WorkerDiedError          a worker process ended while it held work
+        ├── WorkerDiedError          a worker process ended while it held work, and would again
+        ├── RowTimeoutError          (TimeoutError) a row took longer than ``row_timeout``
+        └── TooManyErrorsError       more rows failed than ``max_errors`` lets go
 
-A mistake in a user's function is raised as the user's own exception, with a note naming the stage and the row.
+A mistake in a user's function is raised as the user's own exception, with a note naming the stage and the row; where
+the query is to go on (``on_error``), it becomes a FunctionError. Every row that failed is one record of
+``Dataset.errors()``, whose ``code`` is one of :data:`CODES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from functools import partial
+from typing import Any, ClassVar, Self
 
-_MAX_MESSAGE = 500
+MAX_MESSAGE = 500
 """Characters of a foreign message that are kept: some decoders quote their whole input."""
+
+CODES = {
+    "read_failed": "the bytes of a row could not be read",
+    "decode_failed": "the bytes of a row are not what they should be",
+    "encode_failed": "a value cannot be written in the format that was asked for",
+    "write_failed": "a value could not be written where it should be",
+    "function_failed": "a user's function raised",
+    "worker_died": "each worker that looked at the row died; the cause says how",
+    "timeout": "a row took longer than row_timeout",
+}
+"""Why rows fail, in words that do not change from version to version."""
 
 
 class LightdataError(Exception):
@@ -90,42 +109,99 @@ class RowError(LightdataError):
         The row within its batch.
     stage : str, optional
         The step that failed.
+    cause : str, optional
+        The class of the exception, or the signal, behind it.
+    attempts : int
+        How often it was tried.
     """
 
+    code: ClassVar[str] = "row_failed"
+    """Why, as one of :data:`CODES`; each kind of error has its own."""
+
     def __init__(
-        self, message: str, *, uri: str | None = None, row: int | None = None, stage: str | None = None
+        self,
+        message: str,
+        *,
+        uri: str | None = None,
+        row: int | None = None,
+        stage: str | None = None,
+        cause: str | None = None,
+        attempts: int = 1,
     ) -> None:
         self.message, self.uri, self.row, self.stage = _short(message), uri, row, stage
+        self.cause, self.attempts = cause, attempts
         place = [str(uri) if uri else None, f"row {row}" if row is not None and not uri else None, stage]
         super().__init__(f"{': '.join(part for part in [*place, self.message] if part)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_row_error, (type(self), self.message, self.uri, self.row, self.stage)
+        places: dict[str, Any] = {"uri": self.uri, "row": self.row, "stage": self.stage}
+        return partial(type(self), **places, cause=self.cause, attempts=self.attempts), (self.message,)
 
     def at(self, *, uri: str | None = None, row: int | None = None, stage: str | None = None) -> Self:
-        """Copy this error with the place filled in where it was unknown."""
+        """Copy this error with the place filled in where it was unknown, and the class of what caused it."""
+        origin = self.__cause__
         return type(self)(
             self.message,
             uri=self.uri or uri,
             row=self.row if self.row is not None else row,
             stage=self.stage or stage,
+            cause=self.cause or (None if origin is None else type(origin).__name__),
+            attempts=self.attempts,
         )
+
+    def moved(self, rows: int) -> Self:
+        """Copy this error with its row counted from so many rows before."""
+        row = None if self.row is None else self.row + rows
+        places: dict[str, Any] = {"uri": self.uri, "row": row, "stage": self.stage}
+        return type(self)(self.message, **places, cause=self.at().cause, attempts=self.attempts)
 
 
 class ReadError(RowError, OSError):
     """The bytes of a row could not be read."""
 
+    code = "read_failed"
+
 
 class DecodeError(RowError, ValueError):
     """The bytes of a row are not what they should be."""
+
+    code = "decode_failed"
 
 
 class EncodeError(RowError, ValueError):
     """A value cannot be written in the format that was asked for."""
 
+    code = "encode_failed"
+
 
 class WriteError(RowError, OSError):
     """A value could not be written where it should be."""
+
+    code = "write_failed"
+
+
+class FunctionError(RowError, RuntimeError):
+    """A user's function raised for a row, and the query was to go on."""
+
+    code = "function_failed"
+
+    @classmethod
+    def of(cls, error: BaseException, *, uri: str | None, row: int, stage: str) -> Self:
+        """Tell of a user's exception, whatever its own words are."""
+        kind = type(error).__name__
+        return cls(f"{kind}: {words_of(error)}", uri=uri, row=row, stage=stage, cause=kind)
+
+
+class LostRowError(RowError, RuntimeError):
+    """A row ended each worker that looked at it."""
+
+    code = "worker_died"
+
+
+class HungRowError(RowError, TimeoutError):
+    """A row took longer than ``row_timeout``."""
+
+    code = "timeout"
 
 
 class DeviceError(LightdataError, RuntimeError):
@@ -148,11 +224,21 @@ class WorkerDiedError(ExecutionError):
     """A worker process ended while it held work."""
 
 
-def _rebuild_row_error(
-    cls: type[RowError], message: str, uri: str | None, row: int | None, stage: str | None
-) -> RowError:
-    return cls(message, uri=uri, row=row, stage=stage)
+class RowTimeoutError(ExecutionError, TimeoutError):
+    """A row took longer than ``row_timeout``."""
+
+
+class TooManyErrorsError(ExecutionError):
+    """More rows failed than ``max_errors`` lets go."""
+
+
+def words_of(error: BaseException) -> str:
+    """Give an exception's message; some classes of others cannot show theirs."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a __str__ that raises
+        return "(its message cannot be shown)"
 
 
 def _short(message: str) -> str:
-    return message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"

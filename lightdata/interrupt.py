@@ -2,6 +2,12 @@
 
 A ``KeyboardInterrupt`` that is raised inside a callback of Polars, or while pyarrow imports pandas, is swallowed there;
 and where a library waits without looking, none is raised at all.
+
+How a run ends by a signal. Code that disagrees with this is wrong.
+  SIGINT    Is Python's own: KeyboardInterrupt, unless the program has a handler of its own.
+  SIGTERM   and SIGHUP raise SystemExit while a run is open, with exit code 143 or 129, so that workers are ended and
+            staged files removed. Only where they would have ended the process: a handler of the program's, or nohup's
+            deafness, stays. A second one, while the first is obeyed, changes nothing.
 """
 
 from __future__ import annotations
@@ -11,34 +17,89 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
+
+_TERMINATIONS = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 _LISTEN_S = 0.1
 """Seconds between looks: a Ctrl-C that comes just before the main thread begins to wait does not wake it."""
 
 
 @contextmanager
+def terminations_raised() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a block as Ctrl-C does; blocks may overlap in any order.
+
+    >>> with terminations_raised():
+    ...     done = "all of it"
+    """
+    with _turn:
+        _open.blocks += 1
+        if _open.blocks == 1 and _is_main():
+            for number in _TERMINATIONS:
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    signal.signal(number, _terminate)
+    try:
+        yield
+    finally:
+        with _turn:
+            _open.blocks -= 1
+            if not _open.blocks and _is_main():
+                _open.is_ending = False
+                for number in _TERMINATIONS:
+                    if signal.getsignal(number) is _terminate:
+                        signal.signal(number, signal.SIG_DFL)
+
+
+def _terminate(number: int, _: object) -> None:
+    if not _open.is_ending:
+        _open.is_ending = True
+        raise SystemExit(128 + number)
+
+
+@dataclass(slots=True)
+class _Open:
+    """Blocks that are to be ended by signals."""
+
+    blocks: int = 0
+    is_ending: bool = False
+    """Whether a signal has come, and is being obeyed."""
+
+
+_open = _Open()
+_turn = threading.RLock()
+
+
+@contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Let Ctrl-C wait until the block is done.
+    """Let Ctrl-C, and the signals that end a run, wait until the block is done.
 
     >>> with interrupts_deferred():
     ...     done = "all of it"
     """
-    handler = signal.getsignal(signal.SIGINT) if _is_main() else None
-    if handler is None:
-        yield
-        return
+    handlers = _handlers() if _is_main() else {}
     came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])
+
+
+def _handlers() -> dict[int, Any]:
+    """Give what is done on signals that raise an exception."""
+    handlers: dict[int, Any] = {}
+    if (interrupt := signal.getsignal(signal.SIGINT)) is not None:
+        handlers[signal.SIGINT] = interrupt
+    handlers.update((number, _terminate) for number in _TERMINATIONS if signal.getsignal(number) is _terminate)
+    return handlers
 
 
 def interruptible(items: Iterator[_T], name: str) -> Iterator[_T]:

@@ -15,6 +15,8 @@ from lightdata.dataset.gathered import gathered_frame, gathered_table
 from lightdata.dataset.run import rows_known, run
 from lightdata.dataset.verbs import checked_format
 from lightdata.errors import ArgumentError, NotRunError
+from lightdata.interrupt import terminations_raised
+from lightdata.io.error_frame import error_frame
 from lightdata.io.memory import MemorySource
 from lightdata.kernels.batch_format import to_format, to_pandas
 from lightdata.kernels.rows import iter_rows
@@ -268,12 +270,36 @@ class Consumption(Combining):
             )
         return self._log.stats()
 
+    def errors(self) -> pl.DataFrame:
+        """List the rows that failed in the latest run of this dataset: one row for each, in row order.
+
+        Kept whatever ``on_error`` says; of a run that raised, the row that ended it is there too. The columns: ``uri``,
+        the file; ``row``, counted among those that the step was given; ``stage``, the step; ``code``, one of
+        :data:`lightdata.errors.CODES`; ``cause``, the class of the exception behind it; ``message``; ``attempts``.
+
+        >>> import lightdata as ld
+        >>> data = ld.range(3).map(lambda row: {"x": 1 // row["id"]}, on_error="skip")
+        >>> data.take_all()
+        [{'x': 1}, {'x': 0}]
+        >>> data.errors().select("row", "code", "cause").rows()
+        [(0, 'function_failed', 'ZeroDivisionError')]
+
+        Raises
+        ------
+        NotRunError
+            If nothing was run yet.
+        """
+        if self._log is None:
+            raise NotRunError("errors: this dataset has not run yet; run it first with take(), count() or another verb")
+        return error_frame(self._log.errors)
+
     def _run(self, plan: Plan, *, verb: str, pixels: bool = False, kept: bool = False) -> Iterator[Any]:
         """Run a plan in the name of this dataset; the run begins when the first batch is asked for."""
         log = RunLog()
         self._keep(log)
         try:
-            yield from run(plan, verb=verb, log=log, pixels=pixels, kept=kept)
+            with terminations_raised():
+                yield from run(plan, verb=verb, log=log, pixels=pixels, kept=kept)
         finally:
             log.end()
 

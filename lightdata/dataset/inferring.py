@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from lightdata.dataset.function_arguments import checked_on_error
 from lightdata.dataset.verbs import Verbs
 from lightdata.errors import ArgumentError
 from lightdata.plan.node import Infer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from lightdata.inference.model import Layout, Model, Postprocess, Precision
     from lightdata.inference.preprocess import Preprocess
+    from lightdata.io.source import OnError
 
 
 class Inferring(Verbs):
@@ -36,12 +38,13 @@ class Inferring(Verbs):
         precision: Precision | None = None,
         providers: Sequence[str | tuple[str, Mapping[str, Any]]] | None = None,
         sha256: str | Mapping[str, str] | None = None,
+        on_error: OnError | None = None,
     ) -> Self:
         """Run an ONNX model on a column of images and add its outputs.
 
         Images are converted to the model's channels and normalised; they must have its size already. Models are
-        code: run only those you trust. Arguments beside the first two are those of :meth:`lightdata.Model.of`, which
-        gives a model that can be looked at and used several times.
+        code: run only those you trust. Arguments beside the first two and ``on_error`` are those of
+        :meth:`lightdata.Model.of`, which gives a model that can be looked at and used several times.
 
         Parameters
         ----------
@@ -79,6 +82,9 @@ class Inferring(Verbs):
             Execution providers of ONNX Runtime, with options, in place of ``device``.
         sha256 : str or mapping of file name to str, optional
             What the model's file must hash to, or each of its files.
+        on_error : "raise", "null" or "skip"
+            What becomes of an image that cannot be decoded, or has another size than the model takes: see :meth:`map`.
+            The model never gets it. By default as configured.
 
         Raises
         ------
@@ -109,7 +115,9 @@ class Inferring(Verbs):
             providers=providers,
             sha256=sha256,
         )
-        return type(self)(Infer(input=self._plan, columns=_columns(described, column), model=described))
+        lenient = checked_on_error("infer", on_error, described.output_types())
+        columns = _columns(described, column)
+        return type(self)(Infer(input=self._plan, columns=columns, model=described, on_error=lenient))
 
     def classify(
         self,
@@ -150,7 +158,11 @@ class Inferring(Verbs):
         """
         from lightdata.inference.describe import embedding_output  # noqa: PLC0415 - only for queries with a model
 
-        chosen = embedding_output(model, {**options, "preprocess": {}}) if output is None else output
+        if output is None:
+            of_model = {name: value for name, value in options.items() if name != "on_error"}
+            chosen = embedding_output(model, {**of_model, "preprocess": {}})
+        else:
+            chosen = output
         return self.infer(model, column, outputs={chosen: name}, **{"postprocess": "l2", **options})
 
 

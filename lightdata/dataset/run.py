@@ -76,6 +76,7 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool 
         Give what a consumer may keep: batches that hold no worker's memory, or the frames that Polars made.
     """
     verify(plan)
+    log.max_errors = _max_errors(plan)
     if _needs_workers(plan):
         prepare()  # it starts while the query is planned
     plan = with_seeds(plan)
@@ -92,9 +93,20 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool 
     try:
         told = with_progress(map(counted, batches), verb=verb, total=lambda: rows_coming(pipeline), rows=rows)
         yield from map(owned, told) if kept and holds_more(pipeline) else told
+        log.check(is_over=True)
+    except Exception as error:
+        log.add_last(error)
+        raise
     finally:
         close(batches)
         log.tell()
+
+
+def _max_errors(plan: Plan) -> float | None:
+    """Give the rows that may fail: the least that a reader of the plan lets go, else what is configured."""
+    sources = (step.source for step in plan.walk() if isinstance(step, Scan))
+    limits = [most for one in sources if (most := getattr(one, "max_errors", None)) is not None]
+    return min(limits, default=config().max_errors)
 
 
 def _needs_workers(plan: Plan) -> bool:

@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from lightdata.dataset.function_arguments import checked_concurrency, checked_on_error, constructor_arguments
 from lightdata.errors import ArgumentError, ExpressionError
 from lightdata.expr.expression import Expression, bind
+from lightdata.io.source import OnError
 from lightdata.plan.function import user_function
 from lightdata.plan.node import (
     BatchFormat,
@@ -139,6 +141,7 @@ class Verbs:
         fn_args: Iterable[Any] = (),
         fn_kwargs: Mapping[str, Any] | None = None,
         concurrency: int | tuple[int, int] | None = None,
+        on_error: OnError | None = None,
         **constructor: Any,
     ) -> Self:
         """Call a function, or a class built once for each worker, on each row; it returns the new row.
@@ -157,6 +160,9 @@ class Verbs:
             Passed to ``fn`` after the row.
         concurrency : int or (int, int), optional
             Workers that may run it at most; by default all.
+        on_error : "raise", "null" or "skip"
+            What becomes of a row for which ``fn`` raises: the run ends with its exception, the row is null in all
+            columns of ``schema``, or it is left out; :meth:`errors` lists such rows. By default as configured.
         constructor : fn_constructor_args, fn_constructor_kwargs, num_gpus
             For a class. ``num_gpus`` gives each of its processes so many GPUs, or a part of one, for itself:
             CUDA_VISIBLE_DEVICES names no others; there are no more processes than the GPUs allow.
@@ -167,8 +173,8 @@ class Verbs:
         >>> ld.range(2).map(lambda row: {"square": row["id"] ** 2}).take_all()
         [{'square': 0}, {'square': 1}]
         """
-        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **_constructor("map", constructor)}
-        return self._map_rows("map", fn, arguments, schema, concurrency)
+        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **constructor_arguments("map", constructor)}
+        return self._map_rows("map", fn, arguments, schema, (concurrency, on_error))
 
     def flat_map(
         self,
@@ -178,6 +184,7 @@ class Verbs:
         fn_args: Iterable[Any] = (),
         fn_kwargs: Mapping[str, Any] | None = None,
         concurrency: int | tuple[int, int] | None = None,
+        on_error: OnError | None = None,
         **constructor: Any,
     ) -> Self:
         """Call a function on each row that returns any number of rows; arguments are those of :meth:`map`.
@@ -186,8 +193,8 @@ class Verbs:
         >>> ld.range(3).flat_map(lambda row: [row] * row["id"]).take_all()
         [{'id': 1}, {'id': 2}, {'id': 2}]
         """
-        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **_constructor("flat_map", constructor)}
-        return self._map_rows("flat_map", fn, arguments, schema, concurrency)
+        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **constructor_arguments("flat_map", constructor)}
+        return self._map_rows("flat_map", fn, arguments, schema, (concurrency, on_error))
 
     def map_batches(
         self,
@@ -200,6 +207,7 @@ class Verbs:
         fn_args: Iterable[Any] = (),
         fn_kwargs: Mapping[str, Any] | None = None,
         concurrency: int | tuple[int, int] | None = None,
+        on_error: OnError | None = None,
         **constructor: Any,
     ) -> Self:
         """Call a function, or a class built once for each worker, on batches of rows.
@@ -216,6 +224,8 @@ class Verbs:
             an array of arrays where not; Polars and pyarrow get columns as they are stored.
         input_columns : sequence of str, optional
             The only columns that are decoded and handed over.
+        on_error : "raise", "null" or "skip"
+            As for :meth:`map`. A batch that fails is halved, and ``fn`` called again, until the rows are found.
         schema, fn_args, fn_kwargs, concurrency, constructor
             As for :meth:`map`.
 
@@ -227,15 +237,16 @@ class Verbs:
         """
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise ArgumentError(f"batch_size must be a positive number of rows or None; got {batch_size!r}")
-        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **_constructor("map_batches", constructor)}
+        arguments = {"args": tuple(fn_args), "kwargs": fn_kwargs, **constructor_arguments("map_batches", constructor)}
         plan = MapBatches(
             input=self._plan,
             function=user_function("map_batches", fn, **arguments),
             batch_rows=batch_size,
             batch_format=checked_format(batch_format),
             input_columns=None if input_columns is None else tuple(input_columns),
-            schema=declared_schema(schema),
+            schema=(declared := declared_schema(schema)),
             concurrency=checked_concurrency(concurrency),
+            on_error=checked_on_error("map_batches", on_error, declared),
         )
         return type(self)(plan)
 
@@ -249,14 +260,17 @@ class Verbs:
         fn: Any,
         arguments: Mapping[str, Any],
         schema: Any,
-        concurrency: Any,
+        running: tuple[Any, OnError | None],
     ) -> Self:
+        """Add a step; ``running`` is concurrency and what becomes of rows that fail."""
+        declared = declared_schema(schema)
         plan = MapRows(
             input=self._plan,
             function=user_function(kind, fn, **arguments),
             kind=kind,
-            schema=declared_schema(schema),
-            concurrency=checked_concurrency(concurrency),
+            schema=declared,
+            concurrency=checked_concurrency(running[0]),
+            on_error=checked_on_error(kind, running[1], declared),
         )
         return type(self)(plan)
 
@@ -302,12 +316,6 @@ def _as_expr(value: Any) -> pl.Expr:
     return pl.col(value) if isinstance(value, str) else pl.lit(value)
 
 
-def _constructor(step: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    if unknown := given.keys() - {"fn_constructor_args", "fn_constructor_kwargs", "num_gpus"}:
-        raise ArgumentError(f"{step} has no argument {', '.join(sorted(unknown))}")
-    return {name.removeprefix("fn_"): value for name, value in given.items()}
-
-
 def checked_format(batch_format: str | None) -> BatchFormat:
     """Refuse a batch format that does not exist; "default" is numpy."""
     match batch_format:
@@ -316,15 +324,3 @@ def checked_format(batch_format: str | None) -> BatchFormat:
         case "numpy" | "pandas" | "pyarrow" | "polars":
             return batch_format
     raise ArgumentError(f"batch_format must be 'numpy', 'pandas', 'pyarrow' or 'polars'; got {batch_format!r}")
-
-
-def checked_concurrency(concurrency: int | tuple[int, int] | None) -> int | None:
-    """Give the most workers that may run a function; the pool never runs fewer than it has."""
-    match concurrency:
-        case None:
-            return None
-        case int() if concurrency > 0:
-            return concurrency
-        case (int(low), int(high)) if 0 < low <= high:
-            return high
-    raise ArgumentError(f"concurrency must be a positive number or (min, max); got {concurrency!r}")

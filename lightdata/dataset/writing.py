@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lightdata.dataset.consumption import Consumption
 from lightdata.errors import ArgumentError, RowError
+from lightdata.interrupt import terminations_raised
 from lightdata.io.location import FileSystem
 from lightdata.io.sinks.sink import Sink, StagedFile
 from lightdata.plan.node import Write
@@ -79,7 +80,7 @@ class Writing(Consumption):
         verify_step(Write(input=self._plan, sink=sink, directory=""))
         if not check_target(to.target, sink, to.mode):
             return WriteResult(to.target.shown, (), 0, 0)
-        with _staging(to.target) as staging:
+        with terminations_raised(), _staging(to.target) as staging:
             plan = Write(input=self._plan, sink=sink, directory=str(staging.absolute()), multiple_of=multiple_of)
             staged = self._stage(plan, staging)
             if joined is not None:

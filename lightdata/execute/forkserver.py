@@ -132,12 +132,16 @@ class ForkServer:
         self.owner = os.getpid()
 
     def fork(self, theirs: Connection, *arguments: Any) -> ForkedProcess:
-        """Start a worker at the other end of a pipe."""
+        """Start a worker at the other end of a pipe; of a server that cannot be had, one that has ended already."""
         with self._turn:
             self._forked += 1
-            self._pipe.send(_Fork(self._forked, arguments))
-            send_handle(self._pipe, theirs.fileno(), self._process.pid)
-            return ForkedProcess(self, self._forked)
+            process = ForkedProcess(self, self._forked)
+            try:
+                self._pipe.send(_Fork(self._forked, arguments))
+                send_handle(self._pipe, theirs.fileno(), self._process.pid)
+            except OSError:  # the server is gone: so is its worker, before it began
+                process.exitcode = self._process.wait()
+            return process
 
     def is_alive(self) -> bool:
         """Whether it can be asked."""

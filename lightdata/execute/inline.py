@@ -9,7 +9,7 @@ import pyarrow as pa
 from lightdata.execute.executor import run_steps
 from lightdata.io.source import ReadTask
 from lightdata.physical.stage import Context, Pipeline, WorkStage
-from lightdata.report.run_log import RunLog
+from lightdata.report.run_log import RunLog, StageLog
 
 
 class InlineExecutor:
@@ -24,15 +24,14 @@ class InlineExecutor:
 
     def run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
         """Work off tasks here."""
-        return run_here(stage, tasks, Context(tally=self._log.stage(stage.name)), self._log)
+        return run_here(stage, tasks, Context(tally=self._log.stage(stage.name)), StageLog(self._log))
 
 
-def run_here(stage: WorkStage, tasks: Iterator[ReadTask], context: Context, log: RunLog) -> Iterator[pa.RecordBatch]:
+def run_here(stage: WorkStage, tasks: Iterator[ReadTask], context: Context, log: StageLog) -> Iterator[pa.RecordBatch]:
     """Work off tasks in the calling process, keeping what the stage builds from task to task."""
     try:
         for task in tasks:
             yield from stage.run(task, context)
-            log.add_failures(context.failures)
-            context.failures.clear()
+            log.add(context.account.told())
     finally:
         context.close()

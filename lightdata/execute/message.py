@@ -2,8 +2,10 @@
 
 How a worker is used. Code that disagrees with this is wrong.
   Start      The worker says Ready, followed by the descriptor of its arena where descriptors can travel.
-  Stage      Sent once for each run; the worker keeps what it builds for it until the next.
-  Task       Answered by any number of Batch and one Done or Failed, in the order tasks were sent.
+  Stage      Sent once for each run, answered by Loaded; the worker keeps what it builds for it until the next.
+  Task       Answered by any number of Batch and one Done or Failed, in the order tasks were sent. Of a task that was
+             begun before, the first rows of output are left out: the calling process has them. Of a task of one row
+             that may be its worker's end, the worker first says Holds.
   Credit     A worker with more than its credit of bytes on the way waits for Ack before it sends more. Batches are
              acknowledged when the consumer takes them, in task order, so the task that everybody waits for can
              always go on.
@@ -12,6 +14,9 @@ How a worker is used. Code that disagrees with this is wrong.
              for a second then gives memory back.
   Listening  A worker takes messages at any time, so the calling process never waits for it to do so.
   Tally      Done, Failed and Cancelled tell what the worker did since the last of them, or since its stage came.
+  Life       While it works, or waits for credit, a worker says Beat every ``beat_s`` seconds, if a row or call of a
+             model or function ended since; and before and after it builds what a stage needs, which may take long. It
+             never does where ``beat_s`` is ``None``.
   Leaving    The worker ends when its pipe closes, whatever became of the calling process and whatever it is doing.
 """
 
@@ -22,6 +27,7 @@ from typing import NamedTuple
 from lightdata.config import Config
 from lightdata.errors import RowError
 from lightdata.kernels.tally import Tally
+from lightdata.report.account import Told
 
 
 class StageMessage(NamedTuple):
@@ -38,6 +44,9 @@ class StageMessage(NamedTuple):
     """``sys.path`` of the calling process, which functions are imported from."""
 
     credit_bytes: int
+    beat_s: float | None = None
+    on_the_way: int = 0
+    """Bytes that the consumer has not taken of what came from a worker that died, in whose place this one is."""
 
 
 class TaskMessage(NamedTuple):
@@ -45,6 +54,17 @@ class TaskMessage(NamedTuple):
 
     number: int
     task: bytes
+    done_rows: int = 0
+    """Rows of its output that came already."""
+
+    tries: int = 0
+    """How often it was begun before."""
+
+    is_suspect: bool = False
+    """Whether it has one row, which is to be named before it is looked at."""
+
+    lost: RowError | None = None
+    """Why that row is not to be looked at, but taken as failed."""
 
 
 class AckMessage(NamedTuple):
@@ -65,6 +85,24 @@ class ReadyMessage(NamedTuple):
     sends_arena: bool
 
 
+class LoadedMessage(NamedTuple):
+    """The stage is there, or what kept it from being loaded will be told by its first task."""
+
+
+class HoldsMessage(NamedTuple):
+    """The file of a row that may be the worker's end, and is looked at next."""
+
+    number: int
+    uri: str | None
+
+
+class BeatMessage(NamedTuple):
+    """Work goes on."""
+
+    is_building: bool = False
+    """Whether a model is loaded or an object built, and not a row looked at."""
+
+
 class BatchMessage(NamedTuple):
     """A batch of a task's output: in the arena, in the memory that follows, or here."""
 
@@ -82,7 +120,10 @@ class DoneMessage(NamedTuple):
     """A task is finished."""
 
     number: int
-    failures: list[RowError]
+    told: Told
+    rows: int
+    """Of its output, those that were left out included."""
+
     tally: Tally
 
 

@@ -4,9 +4,16 @@ How the pool behaves. Code that disagrees with this is wrong.
   Success    Every task is answered once; batches leave in task order.
   Failure    The first error in task order is raised, after the batches before it; the rest is cancelled.
   Closed     The consumer stops early: workers are told to stop, and those that do not within a second are killed.
-  Crash      A dead worker is a Failure that names its stage and how it died.
+  Crash      A worker that died, or was stopped, is replaced, and what it held is done again (see ``task_state.py``):
+             what came of it is kept, and nothing is delivered twice. Steps whose work is seen elsewhere must bear that:
+             writers make other staged files, and only those that a finished task tells of are committed; ``uri.write``
+             takes a file that is there with the same bytes for its own. A user's function may run twice for a row.
+  Start      Workers that die before they have loaded a stage are replaced ``RESTARTS`` times, each; then the run ends.
+  Loop       So does it when ``DEATHS`` workers died with no task, nor part of one, finished between.
+  Watch      A worker that hangs is ended (``row_timeout``); where nothing goes on, the log says who holds what.
   Warm       Workers that are idle wait for the next query; they end with the interpreter, or when it dies.
-  Bounded    As ``memory_shares.py`` says: a worker that has its credit on the way waits for the consumer.
+  Bounded    As ``memory_shares.py`` says: a worker that has its credit on the way waits for the consumer. What one
+             that died had on the way counts for the one in its place.
 """
 
 from __future__ import annotations
@@ -16,7 +23,6 @@ import pickle
 import sys
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -24,7 +30,7 @@ from typing import Any
 import pyarrow as pa
 
 from lightdata.config import config, memory_limit
-from lightdata.errors import ExecutionError, RowError, WorkerDiedError
+from lightdata.errors import WorkerDiedError
 from lightdata.execute.arena import read_apart, read_stream
 from lightdata.execute.closures import dumps
 from lightdata.execute.cores import cpu_count
@@ -36,21 +42,32 @@ from lightdata.execute.message import (
     BatchMessage,
     DoneMessage,
     FailedMessage,
+    HoldsMessage,
     StageMessage,
-    TaskMessage,
 )
-from lightdata.execute.processes import Worker, leased
+from lightdata.execute.processes import GONE, Worker, leased
+from lightdata.execute.task_state import Death, TaskState
+from lightdata.execute.watch import LOOK_S, Watch
 from lightdata.io.memory import BatchTask
 from lightdata.io.source import ReadTask
 from lightdata.physical.operators.read_files import ReadFilesOperator
-from lightdata.physical.stage import Context, Pipeline, WorkStage
-from lightdata.report.run_log import RunLog
+from lightdata.physical.stage import Context, Pipeline, WorkStage, lets_rows_go
+from lightdata.report.run_log import RunLog, StageLog
 
 _QUEUED = 2
 """Tasks a worker holds: the one it works on, and the next, so that it never waits for the calling process."""
 
 _AHEAD = 4
 """Tasks for each worker, from the one the consumer waits for to the newest: how far workers run ahead."""
+
+RESTARTS = 3
+"""How often a worker that dies before it has loaded its stage is replaced."""
+
+DEATHS = 16
+"""Workers that may die while nothing is finished: more than it takes to find one row in a task."""
+
+_BEAT_S = 1.0
+"""Seconds between signs of life, at most."""
 
 SMALL_BYTES = 4 << 20
 """Bytes of a query's only task below which no worker is asked."""
@@ -83,28 +100,18 @@ class PoolExecutor:
 
     def _run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask], context: Context) -> Iterator[pa.RecordBatch]:
         here = islice(tasks, self._inline_tasks if stage.is_heavy else None)  # None: all of them
-        yield from run_here(stage, here, context, self._log)
+        log = StageLog(self._log)
+        yield from run_here(stage, here, context, log)
         first, second = next(tasks, None), next(tasks, None)
         if first is None:
             return
         if second is None and is_small(stage, first):
-            yield from run_here(stage, iter([first]), context, self._log)
+            yield from run_here(stage, iter([first]), context, log)
             return
         count = min(self._workers, stage.max_workers or self._workers)
         rest = chain([first] if second is None else [first, second], tasks)
         with leased(count, context.tally, arena_bytes(self._stage_bytes, count)) as workers:
-            yield from _StageRun(stage, rest, workers, self._log, self._stage_bytes).batches()
-
-
-@dataclass(slots=True)
-class _TaskState:
-    """What is known of a task that was sent."""
-
-    number: int
-    batches: deque[tuple[Worker, int, pa.RecordBatch]] = field(default_factory=deque)
-    is_done: bool = False
-    failures: list[RowError] = field(default_factory=list)
-    error: BaseException | None = None
+            yield from _StageRun(stage, rest, workers, log, self._stage_bytes).batches()
 
 
 class _StageRun:
@@ -115,31 +122,33 @@ class _StageRun:
         stage: WorkStage,
         tasks: Iterator[ReadTask],
         workers: list[Worker],
-        log: RunLog,
+        log: StageLog,
         limit_bytes: int,
     ) -> None:
         self._stage = stage
-        self._limit_bytes = limit_bytes
         self._tasks = tasks
         self._workers = workers
         self._log = log
-        self._order: deque[_TaskState] = deque()
-        self._by_number: dict[int, _TaskState] = {}
+        self._order: deque[TaskState] = deque()
+        self._by_number: dict[int, TaskState] = {}
+        self._held_back: dict[Worker, deque[int]] = {}
+        """Tasks of workers that do an earlier one again: behind that, they might wait for credit that never comes."""
+
         self._exhausted = False
         self._sent = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        message = StageMessage(
-            dumps(self._stage),
-            settings_of_worker(self._limit_bytes, len(self._workers)),
+        self._deaths = 0
+        self._watch = Watch(stage.name)
+        timeout_s = config().row_timeout
+        self._message = StageMessage(
+            dumps(stage),
+            settings_of_worker(limit_bytes, len(workers)),
             os.getcwd(),
             list(sys.path),
-            credit_bytes(self._limit_bytes, len(self._workers)),
+            credit_bytes(limit_bytes, len(workers)),
+            None if timeout_s is None else min(timeout_s / 4, _BEAT_S),
         )
-        for worker in self._workers:
-            worker.tasks.clear()
-            worker.send(message)
+        for worker in workers:
+            worker.begin(self._message)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the stage's batches, in task order."""
@@ -154,9 +163,12 @@ class _StageRun:
                 del batch  # a slot is free when the consumer lets go, not when the next batch comes
                 worker.send(AckMessage(nbytes, worker.view.take_freed() if worker.view else []))
             elif head.error is not None:
+                for told in head.told:
+                    self._log.add(told)
                 raise head.error
             elif head.is_done:
-                self._log.add_failures(head.failures)  # in row order, whichever worker was first
+                for told in head.told:
+                    self._log.add(told)  # in row order, whichever worker was first
                 self._order.popleft()
                 del self._by_number[head.number]
             else:
@@ -166,65 +178,103 @@ class _StageRun:
         """Send tasks to workers that hold fewer than they may; an error of the source takes its place in the order."""
         limit = _AHEAD * len(self._workers)
         while not self._exhausted and len(self._order) < limit and (worker := self._hungry()) is not None:
-            state = _TaskState(self._sent)
+            state = TaskState(self._sent, None)
             try:
-                task = next(self._tasks, None)
+                state.task = next(self._tasks, None)
             except Exception as error:  # noqa: BLE001 - it is raised in its turn
                 state.error, self._exhausted = error, True
-                task = None
-            if task is None and state.error is None:
+            if state.task is None and state.error is None:
                 self._exhausted = True
                 return
             self._order.append(state)
             self._by_number[state.number] = state
             self._sent += 1
-            if task is not None:
-                worker.tasks.append(state.number)
-                worker.send(TaskMessage(state.number, pickle.dumps(task, protocol=5)))
+            if state.task is not None:
+                worker.give(state.message())
 
     def _hungry(self) -> Worker | None:
-        worker = min(self._workers, key=lambda one: len(one.tasks), default=None)
-        return worker if worker is not None and len(worker.tasks) < _QUEUED else None
+        worker = min(self._workers, key=lambda one: len(one.tasks))
+        return worker if len(worker.tasks) < _QUEUED and worker not in self._held_back else None
 
     def _receive(self) -> None:
         """Wait for workers, and take what they say."""
         connections: dict[Connection, Worker] = {worker.connection: worker for worker in self._workers}
-        for ready in wait(list(connections)):
+        for ready in wait(list(connections), LOOK_S):
             worker = connections[ready]  # type: ignore[index]  # wait gives back what it was given
             try:
-                self._handle(worker, worker.receive())
-            except (EOFError, ConnectionResetError):
-                self._buried(worker)
+                message = worker.receive()
+            except GONE:
+                self._buried(worker, worker.death())
+            else:
+                self._handle(worker, message)
+        for worker, death in self._watch.look(self._workers, self._by_number):
+            self._buried(worker, death)
 
     def _handle(self, worker: Worker, message: Any) -> None:
         match message:
             case BatchMessage(number=number, nbytes=nbytes):
-                batch = _arrived(worker, message)
-                self._by_number[number].batches.append((worker, nbytes, batch))
-            case DoneMessage(number=number, failures=failures):
+                self._by_number[number].took(_arrived(worker, message), worker, nbytes)
+            case DoneMessage(number=number, told=told, rows=rows):
                 worker.tasks.remove(number)
-                self._by_number[number].is_done = True
-                self._by_number[number].failures = failures
+                self._deaths = 0
+                if self._by_number[number].part_done(told, rows):
+                    worker.give(self._by_number[number].message())
+                else:
+                    self._go_on(worker)
             case FailedMessage(number=number, error=error, traceback=text):
                 worker.tasks.remove(number)
                 self._by_number[number].error = _remade(error, text)
+                self._go_on(worker)
+            case HoldsMessage(number=number, uri=uri):
+                self._by_number[number].uri = uri
 
-    def _buried(self, worker: Worker) -> None:
-        death = worker.death()
-        worker.kill()
-        self._workers.remove(worker)
-        held = worker.tasks[0] if worker.tasks else None
-        error = WorkerDiedError(
-            f"a worker {death} while it ran task {held} of: {self._stage.name}"
-            if held is not None
-            else f"a worker {death} before it did anything"
-        )
-        if held is None and self._workers:
-            return
-        state = self._by_number[held] if held is not None else self._order[0]
-        state.error = error
-        for number in list(worker.tasks)[1:]:
-            self._by_number[number].error = ExecutionError("its worker died before it began")
+    def _buried(self, worker: Worker, death: Death) -> None:
+        """Replace a worker that died, and have what it held done again."""
+        numbers = deque([*worker.tasks, *self._held_back.pop(worker, ())])
+        self._deaths += 1
+        is_blamed = worker.is_loaded and bool(worker.tasks)
+        self._check_starts(worker, death)
+        self._workers[self._workers.index(worker)] = newcomer = worker.replaced()
+        inherited = sum(state.handed_on(worker, newcomer) for state in self._order)
+        newcomer.begin(self._message._replace(on_the_way=inherited))
+        if is_blamed:
+            held = self._by_number[numbers[0]]
+            held.part_died(death, self._stage.name, is_lenient=lets_rows_go(self._stage))
+            if held.error is not None:
+                numbers.popleft()
+        self._held_back[newcomer] = numbers
+        self._go_on(newcomer)
+
+    def _go_on(self, worker: Worker) -> None:
+        """Give a worker the next of the tasks that were held back."""
+        numbers = self._held_back.get(worker)
+        if numbers:
+            worker.give(self._by_number[numbers.popleft()].message())
+        elif numbers is not None:
+            del self._held_back[worker]
+
+    def _check_starts(self, worker: Worker, death: Death) -> None:
+        """End the run where workers cannot be started, or none lives long enough to do anything.
+
+        Raises
+        ------
+        WorkerDiedError
+            Saying how they die.
+        """
+        worker.failed_starts += not worker.is_loaded
+        what = "it loaded" if worker.pid is not None else "it started, for"
+        if worker.failed_starts > RESTARTS:
+            worker.kill()
+            raise WorkerDiedError(
+                f"a worker {death.words} while {what}: {self._stage.name}; so did {RESTARTS} in its place. "
+                "What it printed may say why; config(workers=0) runs the query in this process"
+            )
+        if self._deaths > DEATHS:
+            worker.kill()
+            raise WorkerDiedError(
+                f"a worker {death.words}; so ended {DEATHS} others before it, and nothing was done between: "
+                f"{self._stage.name}. Something that all rows need is broken, such as a library or a model"
+            )
 
 
 def _arrived(worker: Worker, message: BatchMessage) -> pa.RecordBatch:

@@ -22,12 +22,17 @@ from lightdata.execute.forkserver import ENVIRONMENT, ForkedProcess, ForkServer
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
+    BeatMessage,
     CancelledMessage,
     CancelMessage,
     DoneMessage,
     FailedMessage,
+    LoadedMessage,
     ReadyMessage,
+    StageMessage,
+    TaskMessage,
 )
+from lightdata.execute.task_state import Death
 from lightdata.execute.worker import main
 from lightdata.interrupt import interrupts_deferred
 from lightdata.kernels.tally import Tally
@@ -36,12 +41,28 @@ _STOP_S = 1.0
 
 _ARENA_BYTES = 64 << 20
 
+GONE = (EOFError, OSError, RuntimeError)
+"""What a pipe raises whose other end is gone, also in the midst of a message, or of the descriptor that follows it."""
+
 
 class Worker:
     """A worker process, seen from the calling process."""
 
     def __init__(self, arena_bytes: int) -> None:
         self.connection, self.process = _started(arena_bytes)
+        self.arena_bytes = arena_bytes
+        self.failed_starts = 0
+        """How many in its place died before they had loaded the stage."""
+
+        self.is_loaded = False
+        """Whether it has loaded the stage of this run."""
+
+        self.is_building = False
+        """Whether it builds what rows need, which may take long."""
+
+        self.heard = time.monotonic()
+        """When it last said something, or was given work."""
+
         self.owner = os.getpid()
         self.view: ArenaView | None = None
         self.pid: int | None = None
@@ -63,12 +84,16 @@ class Worker:
             If the worker is gone.
         """
         message = self.connection.recv()
+        self.heard = time.monotonic()
         if isinstance(message, ReadyMessage):
             self.pid = message.pid
             if message.sends_arena:
                 self.view = ArenaView(recv_handle(self.connection))
         if isinstance(message, BatchMessage) and message.is_apart:
             return message._replace(apart=recv_handle(self.connection))
+        self.is_building = isinstance(message, BeatMessage) and message.is_building
+        if isinstance(message, LoadedMessage):
+            self.is_loaded, self.failed_starts = True, 0
         if isinstance(message, DoneMessage | FailedMessage | CancelledMessage):
             self.tally.add(message.tally)
         return message
@@ -78,6 +103,19 @@ class Worker:
         with suppress(BrokenPipeError, ConnectionResetError, OSError):
             self.connection.send(message)
 
+    def begin(self, message: StageMessage) -> None:
+        """Have it run a stage from now on."""
+        self.tasks.clear()
+        self.is_loaded = False
+        self.send(message)
+
+    def give(self, message: TaskMessage) -> None:
+        """Have it work off a task after those that it holds."""
+        if not self.tasks:
+            self.heard = time.monotonic()
+        self.tasks.append(message.number)
+        self.send(message)
+
     def kill(self) -> None:
         """End it now."""
         _everyone.discard(self)
@@ -85,13 +123,31 @@ class Worker:
         _kill(self.process)
         self.process.join()
 
-    def death(self) -> str:
+    def death(self) -> Death:
         """Say how it died."""
         self.process.join(_STOP_S)
         code = self.process.exitcode
         if code is not None and code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
+            name = signal.Signals(-code).name
+            return Death(name, f"was killed by {name}")
+        return Death(f"exit code {code}", f"ended with exit code {code}")
+
+    def replaced(self) -> Worker:
+        """End it, and start another in its place."""
+        self.kill()
+        with interrupts_deferred():  # a process that nobody holds would never end
+            worker = Worker(self.arena_bytes)
+        worker.tally, worker.failed_starts = self.tally, self.failed_starts
+        return worker
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped it, as SIGSTOP does."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                return stat.read().rpartition(b")")[2].split()[0] == b"T"
+        except OSError:  # gone, or a system without /proc
+            return False
 
 
 def _started(arena_bytes: int) -> tuple[Connection, ForkedProcess | Any]:
@@ -192,7 +248,7 @@ def leased(count: int, tally: Tally | None = None, arena_bytes: int = _ARENA_BYT
         for worker in mine:
             worker.tally = tally or Tally()
         yield mine
-    except KeyboardInterrupt:  # it may have cut a message in two
+    except (KeyboardInterrupt, SystemExit):  # it may have cut a message in two
         for worker in mine:
             worker.kill()
         raise
@@ -217,7 +273,7 @@ def stop(workers: list[Worker]) -> list[Worker]:
             worker = next(one for one in waiting if one.connection is ready)
             try:
                 message = worker.receive()
-            except (EOFError, OSError):
+            except GONE:
                 waiting.remove(worker)
                 worker.kill()
                 continue

@@ -8,6 +8,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
@@ -21,21 +22,28 @@ from typing import Any
 import pyarrow as pa
 
 from lightdata.config import config_from
+from lightdata.errors import words_of
 from lightdata.execute.arena import SENDS_APART, Arena, stream_size, write_apart, write_stream
 from lightdata.execute.closures import dumps
 from lightdata.execute.memory_at_rest import release_unused
 from lightdata.execute.message import (
     AckMessage,
     BatchMessage,
+    BeatMessage,
     CancelledMessage,
     CancelMessage,
     DoneMessage,
     FailedMessage,
+    HoldsMessage,
+    LoadedMessage,
     ReadyMessage,
     StageMessage,
     TaskMessage,
 )
-from lightdata.physical.stage import Context, WorkStage
+from lightdata.io.source import ReadTask
+from lightdata.kernels.tally import watched
+from lightdata.physical.operators.read_files import ReadFilesOperator
+from lightdata.physical.stage import Context, WorkStage, uri_of
 
 PIPE_BYTES = 16 << 10
 """Batches below this go by pipe: a slot would cost more than the copy."""
@@ -88,6 +96,9 @@ class _Worker:
         self.credit = 0
         self.is_full = False
         """Whether it may keep memory of work that is done."""
+
+        self.beat_s: float | None = None
+        self.last_beat = 0.0
         self.arena: Arena | None = None
         if sys.platform != "win32":
             self.arena = Arena(arena_bytes)
@@ -110,7 +121,6 @@ class _Worker:
             except _GoneError:
                 raise
             except BaseException as error:  # noqa: BLE001 - sys.exit in a user's function is an error like any other
-                self.context.failures.clear()
                 done = self.context.tally.take()
                 self._say(FailedMessage(task.number, portable(error), users_traceback(error), done))
             _flush()
@@ -120,9 +130,9 @@ class _Worker:
         self._say(CancelledMessage(self.context.tally.take()))
         self.is_full = True
 
-    def _next_message(self) -> Any:
-        """Wait for a message; where none comes for a while, let go of what was built, and of the memory it took."""
-        if self.is_full and not self.tasks:
+    def _next_message(self, timeout_s: float | None) -> Any:
+        """Wait for a message; at rest, where none comes for a while, let go of what was built, and of its memory."""
+        if self.is_full:
             try:
                 return self.inbox.get(timeout=_REST_S)
             except Empty:
@@ -130,7 +140,7 @@ class _Worker:
                 self.context.close()
                 self.stage, self.context = None, Context()
                 self._give_back()
-        return self.inbox.get()
+        return self.inbox.get(timeout=timeout_s)
 
     def _give_back(self) -> None:
         if self.arena is not None:
@@ -154,16 +164,30 @@ class _Worker:
     def _work_off(self, message: TaskMessage) -> None:
         if self.stage is None:
             raise self.obstacle or RuntimeError("a task came before its stage")
-        for batch in self.stage.run(pickle.loads(message.task), self.context):  # noqa: S301 - from the calling process
-            self._send(message.number, batch)
-        self._say(DoneMessage(message.number, list(self.context.failures), self.context.tally.take()))
-        self.context.failures.clear()
+        task = pickle.loads(message.task)  # noqa: S301 - from the calling process
+        self.context.is_again = message.tries > 0
+        self.context.lost[:] = [] if message.lost is None else [message.lost]
+        if message.is_suspect:
+            self._say(HoldsMessage(message.number, first_uri(self.stage, task)))
+        rows = 0
+        for batch in self.stage.run(task, self.context):
+            known = min(max(message.done_rows - rows, 0), batch.num_rows)
+            rows += batch.num_rows
+            if known < batch.num_rows or not batch.num_rows:
+                self._send(message.number, batch.slice(known) if known else batch)
+            del batch  # while the next one is made, nobody here needs it
+        if self.context.lost:
+            raise self.context.lost.pop()  # no operator took it
+        self._say(DoneMessage(message.number, self.context.account.told(), rows, self.context.tally.take()))
 
     def _send(self, number: int, batch: pa.RecordBatch) -> None:
         nbytes = stream_size(batch)
         while not self.inbox.empty() or (self.on_the_way and self.on_the_way + nbytes > self.credit):
-            if self._receive():
-                raise _Cancelled
+            try:
+                if self._receive(self.beat_s):
+                    raise _Cancelled
+            except Empty:
+                self._say(BeatMessage())
         slot = self.arena.write(batch, nbytes) if self.arena is not None and nbytes > PIPE_BYTES else None
         self.on_the_way += nbytes
         if slot is not None:
@@ -183,9 +207,18 @@ class _Worker:
         finally:
             os.close(fd)
 
-    def _receive(self) -> bool:
+    def _beat(self, is_building: bool | None) -> None:
+        """Say that work goes on, unless that was just said."""
+        now = time.monotonic()
+        if is_building is not None:
+            self._say(BeatMessage(is_building))
+        elif self.beat_s is not None and now - self.last_beat > self.beat_s:
+            self.last_beat = now
+            self._say(BeatMessage())
+
+    def _receive(self, timeout_s: float | None = None) -> bool:
         """Take one message; says whether everything was cancelled."""
-        match self._next_message():
+        match self._next_message(timeout_s):
             case TaskMessage() as task:
                 self.tasks.append(task)
             case AckMessage(nbytes=nbytes, freed=freed):
@@ -205,7 +238,10 @@ class _Worker:
         """Load a stage; what goes wrong is told by its first task."""
         self.context.close()
         self.stage, self.obstacle, self.context = None, None, Context()
-        self.credit, self.on_the_way = message.credit_bytes, 0
+        self.is_full = False
+        self.credit, self.on_the_way = message.credit_bytes, message.on_the_way
+        self.beat_s = message.beat_s
+        watched(None if self.beat_s is None else self._beat)
         config_from(message.config)
         try:
             os.chdir(message.folder)  # paths are relative to where the query runs
@@ -215,6 +251,18 @@ class _Worker:
             self.stage = pickle.loads(message.stage)  # noqa: S301 - from the calling process
         except BaseException as error:  # noqa: BLE001 - a user's module can raise anything
             self.obstacle = error
+        self._say(LoadedMessage())
+
+
+def first_uri(stage: WorkStage, task: ReadTask) -> str | None:
+    """Name the file of a task's first row, where that is known."""
+    reader = stage.operators[0] if stage.operators else None
+    for batch in task.read():
+        if isinstance(reader, ReadFilesOperator):
+            uri: str | None = batch.column(reader.path)[0].as_py()
+            return uri
+        return uri_of(batch, 0)
+    return None
 
 
 def _flush() -> None:
@@ -231,16 +279,9 @@ def portable(error: BaseException) -> bytes:
         content = dumps((error, notes))
         pickle.loads(content)  # noqa: S301 - just made
     except Exception:  # noqa: BLE001 - anything can go wrong in a class that is not ours
-        words = f"{type(error).__name__}: {_words(error)}"
+        words = f"{type(error).__name__}: {words_of(error)}"
         return dumps((RuntimeError(words), notes))
     return content
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a __str__ that raises
-        return "(its message cannot be shown)"
 
 
 def users_traceback(error: BaseException) -> str:

@@ -19,11 +19,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from lightdata.config import config
 from lightdata.errors import ArgumentError, ExpressionError, SchemaError
 from lightdata.types import operation as ops
 from lightdata.types import tensor_operation as tensor_ops
@@ -270,16 +271,21 @@ def extend(expr: pl.Expr, operation: Operation, accessor: str) -> pl.Expr:
     return pl.col(chain.then(operation).name).alias(output)
 
 
-def check_on_error(on_error: str) -> None:
-    """Refuse what an operation cannot do with a row that fails: rows are never left out of an expression.
+def checked_on_error(on_error: Literal["raise", "null"] | None) -> Literal["raise", "null"]:
+    """Say what becomes of a row that fails, as configured where an operation does not say.
+
+    Rows are never left out of an expression: where the configuration would leave them out, they give null.
 
     Raises
     ------
     ArgumentError
         If it is neither "raise" nor "null".
     """
+    if on_error is None:
+        return "raise" if config().on_error == "raise" else "null"
     if on_error not in ("raise", "null"):
         raise ArgumentError(f"on_error must be 'raise' or 'null' in an expression; got {on_error!r}")
+    return on_error
 
 
 def deferred_columns(expr: pl.Expr) -> Iterator[Chain]:

@@ -9,7 +9,7 @@ import polars as pl
 from PIL import Image
 
 from lightdata.errors import ArgumentError
-from lightdata.expr.deferred import check_on_error, extend
+from lightdata.expr.deferred import checked_on_error, extend
 from lightdata.types import operation as ops
 from lightdata.types.image_spec import MODES
 
@@ -32,15 +32,14 @@ class ImageNamespace:
         self._expr = expr
 
     def decode(
-        self, mode: str | None = None, *, exif_transpose: bool = True, on_error: Literal["raise", "null"] = "raise"
+        self, mode: str | None = None, *, exif_transpose: bool = True, on_error: Literal["raise", "null"] | None = None
     ) -> pl.Expr:
         """Decode encoded bytes, upright, in the mode that keeps everything or in ``mode``.
 
         With ``on_error="null"`` a broken image gives null, and is told in the run's log.
         """
         _check_mode(mode)
-        check_on_error(on_error)
-        return self._then(ops.Decode(mode=mode, exif_transpose=exif_transpose, on_error=on_error))
+        return self._then(ops.Decode(mode=mode, exif_transpose=exif_transpose, on_error=checked_on_error(on_error)))
 
     def resize(self, height: int, width: int, *, interpolation: str = "bilinear") -> pl.Expr:
         """Scale to a size in pixels, antialiased as Pillow does."""

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from lightdata.errors import ArgumentError
-from lightdata.expr.deferred import check_on_error, extend
+from lightdata.expr.deferred import checked_on_error, extend
 from lightdata.types.file_name import check_template, name_columns, names_rows
 from lightdata.types.operation import Operation
 from lightdata.types.uri_operation import MAX_BYTES, ReadUri, WriteUri
@@ -32,7 +32,7 @@ class UriNamespace:
     def read(
         self,
         *,
-        on_error: Literal["raise", "null"] = "raise",
+        on_error: Literal["raise", "null"] | None = None,
         max_connections: int = 32,
         timeout_s: float = 30.0,
         max_bytes: int = MAX_BYTES,
@@ -67,14 +67,13 @@ class UriNamespace:
         ArgumentError
             If a value cannot work.
         """
-        check_on_error(on_error)
         _check_count("max_connections", max_connections, least=1)
         _check_count("max_bytes", max_bytes, least=1)
         _check_count("retries", retries, least=0)
         if isinstance(timeout_s, bool) or not (isinstance(timeout_s, int | float) and 0 < timeout_s < math.inf):
             raise ArgumentError(f"timeout_s must be a positive number of seconds; got {timeout_s!r}")
         read = ReadUri(
-            on_error=on_error,
+            on_error=checked_on_error(on_error),
             max_connections=int(max_connections),
             timeout_s=float(timeout_s),
             max_bytes=int(max_bytes),

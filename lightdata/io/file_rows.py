@@ -70,6 +70,11 @@ class FileRowsSource(Generic[Format]):
         return learned
 
     @property
+    def max_errors(self) -> float | None:
+        """Rows that may fail before a run is given up."""
+        return self.listing.max_errors
+
+    @property
     def schema(self) -> Schema | None:
         """The columns of the files, those that folders name, and ``path`` if asked for."""
         stored = self.file_format.schema

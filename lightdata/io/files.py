@@ -161,6 +161,9 @@ class FileListSource:
     path_column: str = "path"
     """Name of the column of paths."""
 
+    max_errors: float | None = None
+    """Rows that may fail before a run that reads these files is given up, by number or share."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", as_paths(self.paths))
         if self.partition_filter is not None and self.partitioning is None:

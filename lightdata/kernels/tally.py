@@ -8,7 +8,8 @@ take turns, and queries of other threads, never see each other's work. Where nob
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from time import perf_counter_ns
 from typing import Literal, TypeVar
@@ -87,6 +88,7 @@ class Tally:
 
 class _Work(threading.local):
     tally: Tally | None = None
+    beat: Callable[[bool | None], object] | None = None
 
 
 _work = _Work()
@@ -102,8 +104,36 @@ def tally(event: Event, times: int = 1) -> None:
     >>> counts.headers_read
     3
     """
+    alive()
     if (current := _work.tally) is not None:
         setattr(current, event, getattr(current, event) + times)
+
+
+def alive() -> None:
+    """Say that work goes on, to who watches over this thread."""
+    if _work.beat is not None:
+        _work.beat(None)
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Say that something is built that rows need, which may take longer than any row."""
+    if _work.beat is None:
+        yield
+        return
+    _work.beat(True)
+    try:
+        yield
+    finally:
+        _work.beat(False)
+
+
+def watched(beat: Callable[[bool | None], object] | None) -> None:
+    """Have a function called whenever some work of this thread is done, or no longer.
+
+    It is told whether something begins to be built, or is built; ``None`` for other work.
+    """
+    _work.beat = beat
 
 
 def tallied(items: Iterator[_T], counts: Tally) -> Iterator[_T]:

@@ -135,7 +135,7 @@ def _may_rise(step: Plan, read: frozenset[str], made: frozenset[str], *, may_rep
             is_repeated = may_repeat and any(chain.reads for one in step.expressions for chain in one.chains)
             is_work = keeps_rows(step) and looks_at_pixels(step) and not (is_repeated or writes(step))
         case Infer():
-            is_work = not may_repeat
+            is_work = not may_repeat and keeps_rows(step)
         case _:
             return False
     makes, reads = columns_made(step), columns_read(step)

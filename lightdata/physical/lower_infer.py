@@ -22,7 +22,15 @@ def lower_infer(step: Infer, builder: Builder) -> None:
     placement = resolve_placement(model.device, model.providers)
     rows = most_rows(model, on_gpu=placement.on_gpu)
     share = GpuShare(devices=visible_gpus()) if placement.on_gpu and placement.index is None else None
-    operator = InferOperator(columns=step.columns, model=model, placement=placement, batch_rows=rows, share=share)
+    operator = InferOperator(
+        columns=step.columns,
+        model=model,
+        placement=placement,
+        batch_rows=rows,
+        share=share,
+        on_error=step.on_error,
+    )
+    builder.rows_are_listed &= step.on_error != "skip"
     if not placement.on_gpu:
         builder.add_limited(operator, step, None, Work.PIXELS)
         return

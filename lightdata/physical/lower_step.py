@@ -97,9 +97,9 @@ def _lower_work(step: Plan, builder: Builder) -> None:
         case MapRows(function=function, kind=kind, schema=schema):
             from lightdata.physical.operators.map_rows import MapRowsOperator  # noqa: PLC0415 - only for queries with such a step
 
-            mapper = MapRowsOperator(function=function, kind=kind, schema=schema)
+            mapper = MapRowsOperator(function=function, kind=kind, schema=schema, on_error=step.on_error)
             _add_function(mapper, step, builder)
-            builder.rows_are_listed &= kind == "map"
+            builder.rows_are_listed &= kind == "map" and step.on_error != "skip"
         case MapBatches():
             _lower_map_batches(step, builder)
         case Infer():
@@ -149,6 +149,7 @@ def _lower_map_batches(step: MapBatches, builder: Builder) -> None:
         batch_format=step.batch_format,
         input_columns=step.input_columns,
         schema=step.schema,
+        on_error=step.on_error,
     )
     _add_function(operator, step, builder)
     builder.rows_are_listed = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -11,7 +11,8 @@ import pyarrow as pa
 from lightdata.errors import RowError
 from lightdata.expr.deferred import is_deferred
 from lightdata.io.source import URI, Pushdowns, ReadTask, Source
-from lightdata.kernels.tally import Tally, tallied
+from lightdata.kernels.tally import Tally, building, tallied
+from lightdata.report.account import Account
 
 
 @dataclass(slots=True)
@@ -22,7 +23,16 @@ class Context:
     """Built functions and open sessions, by the operator that uses them."""
 
     failures: list[RowError] = field(default_factory=list)
-    """Rows of the current task that failed and were let go."""
+    """Where an operator adds rows of its batch in hand that failed and were let go."""
+
+    lost: list[RowError] = field(default_factory=list)
+    """Why the one row of a task is not to be looked at, until an operator that lets rows go takes it as failed."""
+
+    is_again: bool = False
+    """Whether the current task was begun before: what it writes may be there."""
+
+    account: Account = field(default_factory=Account)
+    """The rows of the current task."""
 
     tally: Tally = field(default_factory=Tally)
     """What the stage has done here."""
@@ -36,10 +46,22 @@ class Context:
     def resource(self, key: Any, build: Callable[[], Any], close: Callable[[Any], object] | None = None) -> Any:
         """Give what an operator built before, or build it; ``close`` ends it when the stage is over."""
         if key not in self.resources:
-            self.resources[key] = build()
+            with building():  # a model may take longer than any row
+                self.resources[key] = build()
             if close is not None:
                 self.closing[key] = close
         return self.resources[key]
+
+    def raise_lost(self) -> None:
+        """Fail for a row that ended each worker that looked at it.
+
+        Raises
+        ------
+        RowError
+            If that is the row at hand.
+        """
+        if self.lost:
+            raise self.lost.pop()
 
     def drop(self, key: Any) -> None:
         """Forget what an operator built, and end it where it holds anything."""
@@ -74,17 +96,32 @@ class WorkStage:
     """Workers that may run it, where a user limits the copies of a function."""
 
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
-        """Read a task and pass it through all operators."""
+        """Read a task and pass it through all operators; ``context.account`` then tells what became of its rows."""
         context.tally.tasks += 1
         if not context.has_begun:
             context.has_begun = True
             context.tally.workers += 1
-        batches = task.read(context.failures)
-        for operator in self.operators:
-            batches = operator.run(batches, context)
+        account = context.account = Account(self.operators)
+        batches = task.read(account.failures())
+        for place, operator in enumerate(self.operators):
+            of_operator = replace(context, failures=account.failures(place))
+            batches = operator.run(account.entering(place, batches), of_operator)
+        rows = 0
         for batch in tallied(batches, context.tally):
+            rows += batch.num_rows
             context.tally.rows += batch.num_rows
             yield without_hidden(batch)
+            del batch  # while the next one is made, nobody here needs it
+        account.check(rows)
+
+
+def lets_rows_go(stage: WorkStage) -> bool:
+    """Whether some operator of a stage takes rows as failed and goes on."""
+    return any(getattr(one, "on_error", "raise") != "raise" for one in stage.operators if not _makes_files(one))
+
+
+def _makes_files(operator: Operator) -> bool:
+    return hasattr(operator, "sink")
 
 
 class DriverStep(Protocol):

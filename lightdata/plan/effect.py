@@ -25,8 +25,15 @@ from lightdata.types.operation import AsImage, Attribute
 def keeps_rows(step: Plan) -> bool:
     """Whether a step gives exactly one row for each row, in their order, made of that row alone."""
     match step:
-        case ReadFiles(on_error=on_error) | DecodeImages(on_error=on_error):
-            return on_error != "skip"
+        case (
+            ReadFiles(on_error="skip")
+            | DecodeImages(on_error="skip")
+            | Infer(on_error="skip")
+            | MapRows(on_error="skip")
+        ):
+            return False
+        case ReadFiles() | DecodeImages():
+            return True
         case WithColumns(expressions=expressions):
             return all(one.is_elementwise or one.is_constant for one in expressions)
         case Select(expressions=expressions):

@@ -128,7 +128,9 @@ def _scanned(scan: Scan, extent: Extent) -> Estimate:
 def _rows(step: Plan, before: Sequence[Estimate]) -> Estimate:
     """Estimate rows from those of the inputs."""
     match step:
-        case ReadFiles(on_error="skip") | DecodeImages(on_error="skip") | Filter() | MapRows(kind="filter"):
+        case ReadFiles(on_error="skip") | DecodeImages(on_error="skip") | Infer(on_error="skip") | Filter():
+            return replace(before[0], is_exact=False)
+        case MapRows(kind="filter") | MapRows(kind="map", on_error="skip"):
             return replace(before[0], is_exact=False)
         case ReadFiles() | DecodeImages() | WithColumns() | Drop() | Rename() | Infer() | MapRows(kind="map"):
             return before[0]

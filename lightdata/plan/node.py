@@ -170,6 +170,7 @@ class MapRows(Plan):
     kind: Literal["map", "flat_map", "filter"]
     schema: Schema | None = None
     concurrency: int | None = None
+    on_error: OnError = "raise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,7 @@ class MapBatches(Plan):
     input_columns: tuple[str, ...] | None = None
     schema: Schema | None = None
     concurrency: int | None = None
+    on_error: OnError = "raise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,7 @@ class Infer(Plan):
     """What the model looks at: one column for each of its inputs, images for most."""
 
     model: Model
+    on_error: OnError = "raise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

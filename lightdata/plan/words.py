@@ -160,13 +160,14 @@ def _describe_reading(plan: ReadFiles | DecodeImages | SplitFrames) -> str:
 def _describe_work(plan: Plan) -> str:
     match plan:
         case MapRows(kind=kind, function=function):
-            return f"{kind} {function.name}(row)"
+            return f"{kind} {function.name}(row){_on_error(plan.on_error)}"
         case MapBatches(function=function, batch_rows=rows, batch_format=form):
-            return f"map_batches {function.name}({form} batch{'' if rows is None else f' of {rows}'})"
+            given = f"{form} batch{'' if rows is None else f' of {rows}'}"
+            return f"map_batches {function.name}({given}){_on_error(plan.on_error)}"
         case Infer(columns=columns, model=model):
             added = ", ".join(model.output_types())
             device = ", ".join(name for name, _ in model.providers) or model.device
-            return f"infer {model.file.name}({', '.join(columns)}) -> {added} on {device}"
+            return f"infer {model.file.name}({', '.join(columns)}) -> {added} on {device}{_on_error(plan.on_error)}"
         case Write(sink=sink):
             return f"write {sink}"
     raise TypeError(f"no words for {type(plan).__name__}; add a case to {__name__}")

@@ -14,7 +14,7 @@ from lightdata.io.files import Partitioning, as_paths
 from lightdata.io.formats.archived_files import ARCHIVES, ArchivedFilesFormat
 from lightdata.io.source import OnError
 from lightdata.plan.node import DecodeImages, Drop, Plan, ReadFiles, Scan, SplitFrames
-from lightdata.read.options import FileOptions, Paths, check_on_error, checked, endings_of, file_list
+from lightdata.read.options import FileOptions, Paths, checked, checked_on_error, endings_of, file_list
 from lightdata.types.image_spec import MODES
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "avif", "heic", "heif")
@@ -33,7 +33,8 @@ def read_images(
     file_extensions: Sequence[str] | None = IMAGE_EXTENSIONS,
     shuffle: Literal["files"] | int | None = None,
     filesystem: Any = None,
-    on_error: OnError = "raise",
+    on_error: OnError | None = None,
+    max_errors: float | None = None,
     exif_transpose: bool = True,
     frames: Literal["first", "all"] = "first",
 ) -> Dataset:
@@ -66,7 +67,10 @@ def read_images(
         Where paths are; by default they say so themselves.
     on_error : "raise", "null" or "skip"
         What becomes of an image that cannot be read or decoded. "raise" decodes only what somebody looks at, so a
-        broken image that is only copied passes; "null" and "skip" decode every image to know.
+        broken image that is only copied passes; "null" and "skip" decode every image to know. By default what
+        ``config().on_error`` says. :meth:`Dataset.errors` lists what failed.
+    max_errors : int or float, optional
+        Rows that may fail before a run is given up: a count, or a share below 1.
     exif_transpose : bool
         Turn images upright as their EXIF orientation says.
     frames : "first" or "all"
@@ -88,7 +92,8 @@ def read_images(
     ...     read_images(folder).show()
     {'image': <Image RGB 4x5>}
     """
-    _check_images(size, mode, on_error, frames)
+    on_error = checked_on_error(on_error)
+    _check_images(size, mode, frames)
     plan = _bytes_of_files(
         paths,
         "image",
@@ -99,6 +104,7 @@ def read_images(
         file_extensions=file_extensions,
         shuffle=shuffle,
         filesystem=filesystem,
+        max_errors=max_errors,
     )
     shape = None if size is None else (int(size[0]), int(size[1]))
     if frames == "all":
@@ -157,14 +163,13 @@ def _reshaped(frames: Dataset, mode: str | None, size: tuple[int, int] | None) -
     return frames if scaled is image else frames.with_columns(scaled)
 
 
-def _check_images(size: Any, mode: str | None, on_error: str, frames: str) -> None:
+def _check_images(size: Any, mode: str | None, frames: str) -> None:
     if size is not None and not _is_size(size):
         raise ArgumentError(f"size must be (height, width) in pixels; got {size!r}")
     if mode is not None and mode not in MODES:
         raise ArgumentError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
     if frames not in ("first", "all"):
         raise ArgumentError(f"frames must be 'first' or 'all'; got {frames!r}")
-    check_on_error(on_error)
 
 
 def _is_size(size: Any) -> bool:

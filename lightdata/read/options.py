@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any, Literal, TypedDict
 
+from lightdata.config import check_max_errors, config
 from lightdata.errors import ArgumentError
 from lightdata.io.file_rows import FileRowsSource, Format
 from lightdata.io.files import FileListSource, Partitioning, as_paths, check_paths
@@ -41,9 +42,13 @@ class FileOptions(TypedDict, total=False):
     filesystem: Any
     """An fsspec or pyarrow filesystem; by default paths say it themselves."""
 
+    max_errors: int | float | None
+    """Rows that may fail before a run is given up: a count, or a share below 1; by default ``config().max_errors``."""
+
     on_error: OnError
     """What becomes of what cannot be read: "raise" ends the run; "null" gives a row of nulls for each row that is
-    damaged, and one for the rest of a file that is lost; "skip" leaves them out. The log tells how many."""
+    damaged, and one for the rest of a file that is lost; "skip" leaves them out. The log tells how many, and
+    ``Dataset.errors`` which. By default as ``config().on_error`` says."""
 
 
 def checked(options: FileOptions, reader: Callable[..., Any]) -> dict[str, Any]:
@@ -61,20 +66,30 @@ def checked(options: FileOptions, reader: Callable[..., Any]) -> dict[str, Any]:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}? It" if close else "it"
             raise ArgumentError(f"{reader.__name__} has no argument {name!r}; {hint} takes {', '.join(known)}")
-    check_on_error(options.get("on_error", "raise"))
-    return dict(options)
+    return {**options, "on_error": checked_on_error(options.get("on_error"))}
 
 
-def check_on_error(on_error: str) -> None:
-    """Refuse a word that says nothing of rows that fail.
+def checked_on_error(on_error: OnError | None) -> OnError:
+    """Say what becomes of rows that fail, as configured where a reader does not say, and refuse a word without meaning.
 
     Raises
     ------
     ArgumentError
         If it is not "raise", "null" or "skip".
     """
+    if on_error is None:
+        return config().on_error
     if on_error not in ("raise", "null", "skip"):
         raise ArgumentError(f"on_error must be 'raise', 'null' or 'skip'; got {on_error!r}")
+    return on_error
+
+
+def _checked_max_errors(most: float | None) -> float | None:
+    try:
+        check_max_errors(most)
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+    return most
 
 
 def rows_of(
@@ -103,6 +118,7 @@ def file_list(
     shuffle: Literal["files"] | int | None = None,
     filesystem: Any = None,
     ignore_missing_paths: bool = False,
+    max_errors: float | None = None,
 ) -> FileListSource:
     """List files, later, as options say.
 
@@ -124,6 +140,7 @@ def file_list(
         partitioning=Partitioning("hive") if partitioning == "hive" else partitioning,
         shuffle_seed=_seed(shuffle),
         partition_filter=partition_filter,
+        max_errors=_checked_max_errors(max_errors),
     ).resolved()
 
 

@@ -1,31 +1,49 @@
-"""What happens in a run: the work of its stages, and the rows that failed and were let go, told once at its end."""
+"""What happens in a run: the work of its stages, and the rows that failed, told once at its end.
+
+How failed rows are counted. Code that disagrees with this is wrong.
+  Record   Every row that failed is one :class:`RowError` here, in row order, whatever ``on_error`` says: of a run that
+           raises, the row that ended it.
+  Row      Counts the rows that the step was given which failed, from 0 on, through all tasks of its stage.
+  Limit    ``max_errors`` is looked at whenever a task ends; a share only after ``PROBATION_ROWS`` rows, and at the end.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from time import perf_counter
 
-from lightdata.errors import RowError
+from lightdata.errors import FunctionError, RowError, TooManyErrorsError
 from lightdata.kernels.tally import Tally
+from lightdata.report.account import Told
 from lightdata.report.stats import Stats
 
 _LOG = logging.getLogger("lightdata")
 
 _EXAMPLES = 3
 
+PROBATION_ROWS = 1000
+"""Rows below which a share of failed rows says nothing yet."""
+
 
 class RunLog:
     """Collects what one run does, from when it is made; may be read by another thread meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_errors: float | None = None) -> None:
         self.rows = 0
         """Rows that came out."""
 
-        self.failed_rows = 0
-        """Rows that became null or were skipped."""
+        self.errors: list[RowError] = []
+        """Rows that failed."""
 
-        self.examples: list[RowError] = []
+        self.max_errors = max_errors
+        """Rows that may fail before the run is given up: a count, or a share below 1."""
+
+        self.rows_seen = 0
+        """Rows that were looked at, by the stage that looked at most."""
+
+        self._let_go = 0
         self._stages: list[tuple[str, Tally]] = []
         self._started = perf_counter()
         self._ended: float | None = None
@@ -51,17 +69,82 @@ class RunLog:
         )
 
     def add_failures(self, failures: Iterable[RowError]) -> None:
-        """Take note of rows that failed."""
+        """Take note of rows that failed, and were let go.
+
+        Raises
+        ------
+        TooManyErrorsError
+            If they are more than ``max_errors``.
+        """
+        before = self._let_go
         for failure in failures:
-            self.failed_rows += 1
-            if len(self.examples) < _EXAMPLES:
-                self.examples.append(failure)
+            self._let_go += 1
+            self.errors.append(failure)
+        if self._let_go > before:
+            self.check(is_over=False)
+
+    def add_last(self, error: Exception) -> None:
+        """Take note of the row that ended the run, if a row did."""
+        if isinstance(error, RowError):
+            self.errors.append(error.at())
+        elif note := next((one for one in getattr(error, "__notes__", ()) if one.startswith("lightdata: in ")), None):
+            place = note.removeprefix("lightdata: in ")
+            failure = FunctionError.of(error, uri=getattr(error, "uri", None), row=0, stage=place.partition(",")[0])
+            failure.row = None  # its batch is told by the note alone
+            self.errors.append(failure)
+
+    def check(self, *, is_over: bool) -> None:
+        """Give the run up if too many rows failed.
+
+        Raises
+        ------
+        TooManyErrorsError
+            Naming the commonest reasons and some of the rows.
+        """
+        most = self.max_errors
+        if most is None or not self._let_go:
+            return
+        is_share = 0 < most < 1
+        if is_share and not is_over and self.rows_seen < PROBATION_ROWS:
+            return
+        if self._let_go > (most * max(self.rows_seen, self._let_go) if is_share else most):
+            raise TooManyErrorsError(self._too_many())
+
+    def _too_many(self) -> str:
+        kinds = Counter(_reason(error) for error in self.errors)
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in kinds.most_common(_EXAMPLES))
+        samples = ", ".join(error.uri or f"row {error.row}" for error in self.errors[:_EXAMPLES])
+        return (
+            f"{self._let_go} of {self.rows_seen or 'the'} rows failed, more than max_errors={self.max_errors} lets go. "
+            f"Commonest: {reasons}. Such as: {samples}. Mend or leave out these rows, or raise max_errors"
+        )
 
     def tell(self) -> None:
         """Log how many rows failed, and the first few, as one warning of the ``lightdata`` logger."""
-        if not self.failed_rows:
+        if not self._let_go:
             return
-        rows = "1 row" if self.failed_rows == 1 else f"{self.failed_rows} rows"
-        first = "; ".join(str(failure) for failure in self.examples)
-        more = "; …" if self.failed_rows > len(self.examples) else ""
+        rows = "1 row" if self._let_go == 1 else f"{self._let_go} rows"
+        first = "; ".join(str(failure) for failure in self.errors[:_EXAMPLES])
+        more = "; …" if self._let_go > _EXAMPLES else ""
         _LOG.warning("%s failed and went on as on_error says: %s%s", rows, first, more)
+
+
+class StageLog:
+    """Takes what the tasks of one stage tell, in their order, and counts their rows on."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        self._before: list[int] = []
+
+    def add(self, told: Told) -> None:
+        """Take note of a task that ended."""
+        before = self._before or [0] * len(told.seen)
+        self._before = [old + new for old, new in zip(before, told.seen, strict=True)]
+        self._log.rows_seen = max(self._log.rows_seen, *self._before, 0)
+        if told.failures:
+            self._log.add_failures(error if at < 0 else error.moved(before[at]) for at, error in told.failures)
+
+
+def _reason(error: RowError) -> str:
+    cause = f" ({error.cause})" if error.cause else ""
+    return f"{error.code}{cause}"

@@ -250,7 +250,6 @@ for turn in range(3):
     [
         pytest.param("SIGKILL", "[0 for _ in iter(int, 1)]", id="busy, SIGKILL"),
         pytest.param("SIGKILL", "time.sleep(30)", id="asleep, SIGKILL", marks=pytest.mark.slow),
-        pytest.param("SIGTERM", "time.sleep(30)", id="asleep, SIGTERM", marks=pytest.mark.slow),
     ],
 )
 def test_no_worker_outlives_its_killed_driver(tmp_path, kind, doing):
@@ -272,6 +271,51 @@ rows(200).map(long).take_all()
     os.kill(process.pid, getattr(signal, kind))
     code, _, err, left = finish(process)
     assert (code, err, left) == (-getattr(signal, kind), "", [])
+
+
+@pytest.mark.parametrize(("kind", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize("wait_s", [0.5, pytest.param(0.1, marks=pytest.mark.slow)])
+def test_a_signal_to_end_leaves_nothing(tmp_path, kind, code, wait_s):
+    """SIGTERM and SIGHUP end a run that writes as Ctrl-C does: soon, with their exit code, and with a clean target."""
+    process = start(
+        tmp_path,
+        """
+import signal
+say("go")
+rows(64000).map(lambda r: time.sleep(0.002) or {'id': r['id']}).write_parquet("out", max_rows_per_file=10)
+""",
+    )
+    assert process.stdout.readline() == "go\n"
+    while not (tmp_path / "out").exists():
+        time.sleep(0.01)
+    time.sleep(wait_s)
+    began = time.monotonic()
+    os.killpg(process.pid, getattr(signal, kind))
+    found, out, err, left = finish(process)
+    assert (found, out, err, left) == (code, "", "", [])
+    assert time.monotonic() - began < 3.5
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_programs_own_handlers_stay(tmp_path):
+    """A handler of the program's is called as ever, and nohup's deafness stays; afterwards all is as it was."""
+    code, out, err, _ = run(
+        tmp_path,
+        """
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, lambda *_: say("mine"))
+for row in rows(200).map(lambda r: {'id': r['id']}).iter_rows():
+    if row["id"] == 100:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+say(row["id"], signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+rows(200).map(lambda r: {'id': r['id']}).count()
+say(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+""",
+    )
+    assert (code, out, err) == (0, "mine\n199 True\nTrue\n", "")
 
 
 @pytest.mark.slow

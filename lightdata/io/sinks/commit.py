@@ -15,13 +15,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lightdata.errors import ArgumentError, ExecutionError, LightdataError, OutputExistsError, RowError
+from lightdata.io.error_frame import error_frame
 from lightdata.io.sinks.durable import drain_drive
 from lightdata.io.sinks.sink import Sink, StagedFile
 from lightdata.io.sinks.target import LocalTarget, Target
 from lightdata.types.file_name import alike
+
+if TYPE_CHECKING:
+    import polars as pl
 
 WriteMode = Literal["error", "overwrite", "append", "ignore"]
 """What to do where the target holds output already."""
@@ -39,8 +43,13 @@ class WriteResult(NamedTuple):
 
     rows: int
     size_bytes: int
-    errors: tuple[RowError, ...] = ()
+    failures: tuple[RowError, ...] = ()
     """Why each row that is not in ``files`` is not there; ``row`` counts those of the whole output."""
+
+    @property
+    def errors(self) -> pl.DataFrame:
+        """The failures as a frame: uri, row, stage, code, cause, message and attempts of each."""
+        return error_frame(self.failures)
 
 
 class Staged(NamedTuple):
@@ -149,7 +158,7 @@ def commit(target: Target, sink: Sink, staged: Staged, *, mode: WriteMode) -> Wr
             _move(target, placed, stale, staged.folder)
     names = tuple(file.name for file in placed)
     return WriteResult(
-        target.shown, names, sum(file.rows for file in placed), sum(sizes.values()), errors=tuple(staged.failures)
+        target.shown, names, sum(file.rows for file in placed), sum(sizes.values()), tuple(staged.failures)
     )
 
 

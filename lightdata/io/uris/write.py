@@ -32,8 +32,12 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
 
 
-def write_file(folder: str, name: str, content: Content, *, overwrite: bool, retries: int) -> str:
+def write_file(
+    folder: str, name: str, content: Content, *, overwrite: bool, retries: int, is_again: bool = False
+) -> str:
     """Write one file, and give its path or URL; ``name`` has been checked to stay inside the folder.
+
+    With ``is_again``, a process may have died after it wrote this file: one that is there and has this content will do.
 
     Raises
     ------
@@ -49,9 +53,13 @@ def write_file(folder: str, name: str, content: Content, *, overwrite: bool, ret
     def attempt(tried: int) -> None:
         place = located(folder)
         if place.remote is None:
-            _write_local(place.path, name, content, overwrite=overwrite)
+            try:
+                _write_local(place.path, name, content, overwrite=overwrite)
+            except FileExistsError:
+                if not is_again or not _holds(place.path, name, content):
+                    raise
         else:
-            _write_remote(place, name, bytes(content), overwrite=overwrite, is_again=tried > 0)
+            _write_remote(place, name, bytes(content), overwrite=overwrite, is_again=is_again or tried > 0)
 
     try:
         retried(attempt, retries=retries, pause=time.sleep)
@@ -68,6 +76,14 @@ def write_file(folder: str, name: str, content: Content, *, overwrite: bool, ret
         )
         raise WriteError(safe_text(words), uri=safe_url(target)) from error
     return target
+
+
+def _holds(folder: str, name: str, content: Content) -> bool:
+    *parents, last = name.split("/")
+    with _opened(folder, parents) as (prefix, at):
+        descriptor = os.open(os.path.join(prefix, last), os.O_RDONLY | _NO_LINK, dir_fd=at)
+        with open(descriptor, "rb") as file:
+            return file.read() == content
 
 
 def _write_local(folder: str, name: str, content: Content, *, overwrite: bool) -> None:

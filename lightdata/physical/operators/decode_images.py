@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +68,8 @@ class DecodeImagesOperator:
     decodes: bool = False
     """Whether the next thing that is wanted is pixels: then each file is looked at once."""
 
+    keeps_rows: ClassVar[bool] = True
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Decode the column of each batch."""
         for batch in batches:
@@ -79,8 +82,10 @@ class DecodeImagesOperator:
         most, part = batch_limit(), _Part(0)
         for number, payload in enumerate(binary_values(batch.column(self.column))):
             try:
+                if self.on_error != "raise":
+                    context.raise_lost()
                 one = None if payload is None else self._image(payload)
-            except DecodeError as error:
+            except RowError as error:
                 one = None
                 if self.on_error == "raise":
                     if part.images:
@@ -116,7 +121,7 @@ class DecodeImagesOperator:
             made = [made.pop().filter(number_array(np.array(kept)))]
         yield made.pop()
 
-    def _located(self, batch: pa.RecordBatch, number: int, error: DecodeError) -> DecodeError:
+    def _located(self, batch: pa.RecordBatch, number: int, error: RowError) -> RowError:
         return error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
 
     def _image(self, payload: Payload) -> Opened:

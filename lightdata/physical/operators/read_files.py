@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from lightdata.config import batch_limit
-from lightdata.errors import ReadError
+from lightdata.errors import RowError
 from lightdata.io.location import file_content, read_image_head
 from lightdata.io.source import URI
 from lightdata.kernels.tally import tally
@@ -38,13 +38,15 @@ class ReadFilesOperator:
     only_heads: bool = False
     """Whether the header of an image is enough."""
 
+    keeps_rows: ClassVar[bool] = True
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Read the files of each batch, and pass on what has been read before too much is in memory."""
         for batch in batches:
             start, step = 0, WHOLE_ROWS if batch.num_rows <= WHOLE_ROWS else BATCH_ROWS
             while start < batch.num_rows:
                 read: list[_Read] = []
-                failure = self._read_some(batch.slice(start, step), read, context)
+                failure = self._read_some(batch.slice(start, step), start, read, context)
                 start += len(read)
                 mean = _count(read, is_whole=not self.only_heads) / max(len(read), 1)
                 step = max(BATCH_ROWS, int(BATCH_BYTES / max(mean, 1)))
@@ -53,13 +55,13 @@ class ReadFilesOperator:
                 if failure is not None:
                     raise failure
 
-    def _read_some(self, rows: pa.RecordBatch, read: list[_Read], context: Context) -> ReadError | None:
+    def _read_some(self, rows: pa.RecordBatch, start: int, read: list[_Read], context: Context) -> RowError | None:
         """Read files until they take as much as a batch may; gives the error that ended it earlier."""
         most, size = batch_limit(), 0
-        for number, path in enumerate(rows.column(self.path).to_pylist()):
+        for number, path in enumerate(rows.column(self.path).to_pylist(), start):
             try:
                 read.append(self._read(path, number, context))
-            except ReadError as error:
+            except RowError as error:
                 return error
             size += len(read[-1].content or b"")
             if size >= most:
@@ -77,10 +79,12 @@ class ReadFilesOperator:
         if path is None:
             return _Read(None, True)
         try:
+            if self.on_error != "raise":
+                context.raise_lost()
             read = read_image_head if self.only_heads else file_content
             return _Read(read(path, self.filesystem), True)
-        except ReadError as error:
-            located = error.at(row=number, stage="read")
+        except RowError as error:
+            located = error.at(uri=path, row=number, stage="read")
             if self.on_error == "raise":
                 raise located from error.__cause__
             context.failures.append(located)

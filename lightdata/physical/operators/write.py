@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -23,6 +24,8 @@ class WriteOperator:
 
     sink: Sink
     directory: str
+
+    counts_rows: ClassVar[bool] = True
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Write all batches of one task."""

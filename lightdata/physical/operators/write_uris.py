@@ -30,7 +30,7 @@ class WriteUrisOperator:
         """Write the rows of each batch; those before one that fails are written and passed on."""
         for batch in batches:
             for values in self._computed(batch, context):
-                yield from self._written(values)
+                yield from self._written(values, is_again=context.is_again)
 
     def _computed(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
         """Add what is to be written, in place of the paths, to some rows at a time."""
@@ -41,13 +41,13 @@ class WriteUrisOperator:
                 rows = with_column(rows, chain.name, made[value.name])
             yield rows
 
-    def _written(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    def _written(self, batch: pa.RecordBatch, *, is_again: bool) -> Iterator[pa.RecordBatch]:
         rows = zip(*(_jobs(batch, chain) for chain in self.chains), strict=True)
         paths: list[tuple[str | None, ...]] = []
         failure: Exception | None = None
         try:
             for number, jobs in enumerate(rows):
-                paths.append(tuple(_path(job, batch, number) for job in jobs))
+                paths.append(tuple(_path(job, batch, number, is_again=is_again) for job in jobs))
         except Exception as error:  # noqa: BLE001 - raised below
             failure = error
         out = batch.slice(0, len(paths))
@@ -87,13 +87,20 @@ def _values(array: pa.Array) -> Sequence[Any]:
     return array.to_pylist()
 
 
-def _path(job: _Job, batch: pa.RecordBatch, number: int) -> str | None:
+def _path(job: _Job, batch: pa.RecordBatch, number: int, *, is_again: bool) -> str | None:
     if job.value is None:
         return None
     settings = _settings(job.chain)
     try:
         content, name = _content(job.value), _name(settings, job.names)
-        path = write_file(settings.folder, name, content, overwrite=settings.overwrite, retries=settings.retries)
+        path = write_file(
+            settings.folder,
+            name,
+            content,
+            overwrite=settings.overwrite,
+            retries=settings.retries,
+            is_again=is_again,
+        )
     except RowError as error:
         raise error.at(uri=uri_of(batch, number), row=number, stage=str(job.chain)) from error.__cause__
     except OutputExistsError as error:

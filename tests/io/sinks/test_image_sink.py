@@ -298,8 +298,8 @@ def test_rows_and_errors_are_all_rows(tmp_path, workers, name):
     assert not (tmp_path / "out").exists()
     result = data.write_images(tmp_path / "out", "image", "png", name=name, on_error="skip")
     failed = [n for n in range(100) if n % 10 in (4, 7)]
-    assert [error.row for error in result.errors] == failed
-    assert {type(error) for error in result.errors} == {ld.DecodeError, EncodeError}
+    assert [error.row for error in result.failures] == failed
+    assert {type(error) for error in result.failures} == {ld.DecodeError, EncodeError}
     assert result.rows == len(result.files) == len(tree(tmp_path / "out")) == 80
     numbers = [int(re.findall(r"\d+", one)[-1]) for one in result.files]
     assert numbers == [n for n in range(100) if n not in failed]

@@ -127,7 +127,7 @@ def test_keys_that_are_no_names_are_errors(tmp_path, bad):
     assert not (tmp_path / "out").exists()
     result = ld.from_items(rows).write_webdataset(tmp_path / "out", on_error="skip")
     assert list(samples(tmp_path / "out")) == ["good", "also"]
-    assert (result.rows, [error.row for error in result.errors]) == (2, [1])
+    assert (result.rows, [error.row for error in result.failures]) == (2, [1])
 
 
 def test_keys_that_repeat_are_errors(tmp_path):
@@ -145,11 +145,11 @@ def test_rows_and_errors_are_all_rows(tmp_path):
         folder = tmp_path / str(workers)
         data = ld.from_items(rows)
         result = data.write_webdataset(folder, extensions={"image": "jpg", "n": "cls"}, on_error="skip")
-        assert [error.row for error in result.errors] == [n for n in range(400) if n % 7 == 3]
+        assert [error.row for error in result.failures] == [n for n in range(400) if n % 7 == 3]
         found = samples(folder)
         assert [int(row["cls"]) for row in found.values()] == [n for n in range(400) if n % 7 != 3]
         assert list(found) == [f"{n:09d}" for n in range(result.rows)]
-        assert "JPEG cannot hold RGBA" in str(result.errors[0])
+        assert "JPEG cannot hold RGBA" in str(result.failures[0])
 
 
 def test_columns_that_make_no_shard_are_refused(tmp_path):
