@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -33,17 +34,21 @@ def test_those_in_the_place_of_others_share_their_credit(tmp_path):
     def produce(batch):
         (tmp_path / str(batch["id"][0])).touch()
         if batch["id"][0] == 0:
-            (tmp_path / "pid").write_text(f"{os.getpid()}")
+            (tmp_path / "written").write_text(f"{os.getpid()}")
+            (tmp_path / "written").rename(tmp_path / "pid")
             time.sleep(3)
         return {"id": batch["id"], "big": np.zeros((len(batch["id"]), 64 << 10), np.uint8)}  # 2 MB a task
 
     def kill_the_other():
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.01)
+        own = int((tmp_path / "pid").read_text())
         for _ in range(3):
             time.sleep(0.7)
-            own = int((tmp_path / "pid").read_text())
             for worker in list(processes._everyone):
                 if worker.pid not in (None, own):
-                    os.kill(worker.pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # it is being replaced
+                        os.kill(worker.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_the_other)
     killer.start()
