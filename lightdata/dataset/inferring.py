@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lightdata.inference.model import Layout, Model, Postprocess, Precision
     from lightdata.inference.preprocess import Preprocess
+    from lightdata.io.source import OnError
 
 
 class Inferring(Verbs):
@@ -43,8 +44,8 @@ class Inferring(Verbs):
         """Run an ONNX model on a column of images and add its outputs.
 
         Images are converted to the model's channels and normalised; they must have its size already. Models are
-        code: run only those you trust. Arguments beside the first two are those of :meth:`lightdata.Model.of`, which
-        gives a model that can be looked at and used several times.
+        code: run only those you trust. Arguments beside the first two and ``on_error`` are those of
+        :meth:`lightdata.Model.of`, which gives a model that can be looked at and used several times.
 
         Parameters
         ----------
@@ -83,7 +84,8 @@ class Inferring(Verbs):
         sha256 : str or mapping of file name to str, optional
             What the model's file must hash to, or each of its files.
         on_error : "raise", "null" or "skip"
-            What becomes of an image that cannot be decoded, or has another size: see :meth:`map`.
+            What becomes of an image that cannot be decoded, or has another size than the model takes: see :meth:`map`.
+            The model never gets it. By default as configured.
 
         Raises
         ------
@@ -157,7 +159,11 @@ class Inferring(Verbs):
         """
         from lightdata.inference.describe import embedding_output  # noqa: PLC0415 - only for queries with a model
 
-        chosen = embedding_output(model, {**options, "preprocess": {}}) if output is None else output
+        if output is None:
+            of_model = {name: value for name, value in options.items() if name != "on_error"}
+            chosen = embedding_output(model, {**of_model, "preprocess": {}})
+        else:
+            chosen = output
         return self.infer(model, column, outputs={chosen: name}, **{"postprocess": "l2", **options})
 
 

@@ -45,6 +45,8 @@ class StageMessage(NamedTuple):
 
     credit_bytes: int
     beat_s: float | None = None
+    on_the_way: int = 0
+    """Bytes that the consumer has not taken of what came from a worker that died, in whose place this one is."""
 
 
 class TaskMessage(NamedTuple):

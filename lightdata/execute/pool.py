@@ -12,7 +12,8 @@ How the pool behaves. Code that disagrees with this is wrong.
   Loop       So does it when ``DEATHS`` workers died with no task, nor part of one, finished between.
   Watch      A worker that hangs is ended (``row_timeout``); where nothing goes on, the log says who holds what.
   Warm       Workers that are idle wait for the next query; they end with the interpreter, or when it dies.
-  Bounded    As ``memory_shares.py`` says: a worker that has its credit on the way waits for the consumer.
+  Bounded    As ``memory_shares.py`` says: a worker that has its credit on the way waits for the consumer. What one
+             that died had on the way counts for the one in its place.
 """
 
 from __future__ import annotations
@@ -234,7 +235,8 @@ class _StageRun:
         is_blamed = worker.is_loaded and bool(worker.tasks)
         self._check_starts(worker, death)
         self._workers[self._workers.index(worker)] = newcomer = worker.replaced()
-        newcomer.begin(self._message)
+        inherited = sum(state.handed_on(worker, newcomer) for state in self._order)
+        newcomer.begin(self._message._replace(on_the_way=inherited))
         if is_blamed:
             held = self._by_number[numbers[0]]
             held.part_died(death, self._stage.name, is_lenient=lets_rows_go(self._stage))

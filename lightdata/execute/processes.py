@@ -39,10 +39,10 @@ from lightdata.kernels.tally import Tally
 
 _STOP_S = 1.0
 
+_ARENA_BYTES = 64 << 20
+
 GONE = (EOFError, OSError, RuntimeError)
 """What a pipe raises whose other end is gone, also in the midst of a message, or of the descriptor that follows it."""
-
-_ARENA_BYTES = 64 << 20
 
 
 class Worker:
@@ -89,11 +89,11 @@ class Worker:
             self.pid = message.pid
             if message.sends_arena:
                 self.view = ArenaView(recv_handle(self.connection))
+        if isinstance(message, BatchMessage) and message.is_apart:
+            return message._replace(apart=recv_handle(self.connection))
         self.is_building = isinstance(message, BeatMessage) and message.is_building
         if isinstance(message, LoadedMessage):
             self.is_loaded, self.failed_starts = True, 0
-        if isinstance(message, BatchMessage) and message.is_apart:
-            return message._replace(apart=recv_handle(self.connection))
         if isinstance(message, DoneMessage | FailedMessage | CancelledMessage):
             self.tally.add(message.tally)
         return message

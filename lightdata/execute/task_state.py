@@ -122,6 +122,13 @@ class TaskState:
         self._received += batch.num_rows
         self.batches.append((worker, nbytes, batch))
 
+    def handed_on(self, worker: Any, newcomer: Any) -> int:
+        """Have what came from a worker acknowledged to the one in its place; gives its bytes."""
+        mine = [nbytes for one, nbytes, _ in self.batches if one is worker]
+        if mine:
+            self.batches = deque((newcomer if one is worker else one, *rest) for one, *rest in self.batches)
+        return sum(mine)
+
     def part_done(self, told: Told, rows: int) -> bool:
         """Go on to the next part; says whether there is one."""
         self.told.append(told)

@@ -94,10 +94,11 @@ class _Worker:
         self.context = Context()
         self.on_the_way = 0
         self.credit = 0
-        self.beat_s: float | None = None
-        self.last_beat = 0.0
         self.is_full = False
         """Whether it may keep memory of work that is done."""
+
+        self.beat_s: float | None = None
+        self.last_beat = 0.0
         self.arena: Arena | None = None
         if sys.platform != "win32":
             self.arena = Arena(arena_bytes)
@@ -129,9 +130,9 @@ class _Worker:
         self._say(CancelledMessage(self.context.tally.take()))
         self.is_full = True
 
-    def _next_message(self) -> Any:
-        """Wait for a message; where none comes for a while, let go of what was built, and of the memory it took."""
-        if self.is_full and not self.tasks:
+    def _next_message(self, timeout_s: float | None) -> Any:
+        """Wait for a message; at rest, where none comes for a while, let go of what was built, and of its memory."""
+        if self.is_full:
             try:
                 return self.inbox.get(timeout=_REST_S)
             except Empty:
@@ -139,7 +140,7 @@ class _Worker:
                 self.context.close()
                 self.stage, self.context = None, Context()
                 self._give_back()
-        return self.inbox.get()
+        return self.inbox.get(timeout=timeout_s)
 
     def _give_back(self) -> None:
         if self.arena is not None:
@@ -174,6 +175,7 @@ class _Worker:
             rows += batch.num_rows
             if known < batch.num_rows or not batch.num_rows:
                 self._send(message.number, batch.slice(known) if known else batch)
+            del batch  # while the next one is made, nobody here needs it
         if self.context.lost:
             raise self.context.lost.pop()  # no operator took it
         self._say(DoneMessage(message.number, self.context.account.told(), rows, self.context.tally.take()))
@@ -216,7 +218,7 @@ class _Worker:
 
     def _receive(self, timeout_s: float | None = None) -> bool:
         """Take one message; says whether everything was cancelled."""
-        match self._next_message() if timeout_s is None else self.inbox.get(timeout=timeout_s):
+        match self._next_message(timeout_s):
             case TaskMessage() as task:
                 self.tasks.append(task)
             case AckMessage(nbytes=nbytes, freed=freed):
@@ -237,7 +239,8 @@ class _Worker:
         self.is_full = False  # it may wait long for a task of this stage, and must have it then
         self.context.close()
         self.stage, self.obstacle, self.context = None, None, Context()
-        self.credit, self.on_the_way = message.credit_bytes, 0
+        self.is_full = False
+        self.credit, self.on_the_way = message.credit_bytes, message.on_the_way
         self.beat_s = message.beat_s
         watched(None if self.beat_s is None else self._beat)
         config_from(message.config)

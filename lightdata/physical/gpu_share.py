@@ -100,6 +100,21 @@ class OnGpusOperator:
     operator: Operator
     share: GpuShare
 
+    @property
+    def on_error(self) -> str:
+        """What becomes of rows that fail in the other operator."""
+        return getattr(self.operator, "on_error", "raise")
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether each of its rows gives one row, unless it fails."""
+        return getattr(self.operator, "keeps_rows", False)
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether it says itself which of all its rows failed."""
+        return getattr(self.operator, "counts_rows", False)
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Run the other operator, once CUDA_VISIBLE_DEVICES says which GPUs are its own."""
         context.resource(self, self._enter, self._leave)

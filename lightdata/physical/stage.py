@@ -111,6 +111,7 @@ class WorkStage:
             rows += batch.num_rows
             context.tally.rows += batch.num_rows
             yield without_hidden(batch)
+            del batch  # while the next one is made, nobody here needs it
         account.check(rows)
 
 

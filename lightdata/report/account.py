@@ -37,7 +37,7 @@ class Account:
         for batch in batches:
             self._seen[place] += batch.num_rows
             held = [batch]
-            del batch  # whoever gets it may let go of it
+            del batch  # the operator lets go of it, and nobody else needs it
             yield held.pop()
             self._before[place] = self._seen[place]
 

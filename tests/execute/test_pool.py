@@ -343,3 +343,14 @@ def test_a_query_may_be_run_inside_a_workers_function():
         return {"id": ld.range(5).map(lambda one: {"id": one["id"]}).count() + row["id"]}
 
     assert ids(numbered(64).map(inner)) == [n + 5 for n in range(64)]
+
+
+def test_a_warm_worker_keeps_its_stage_while_a_consumer_takes_its_time():
+    """A worker that has nothing to do in the midst of a query, for longer than at rest it keeps memory, goes on."""
+    ld.config(workers=1)
+    query = numbered(32 * 40).map_batches(lambda batch: {"id": batch["id"]})
+    assert len(ids(query)) == 32 * 40
+    stream = query.iter_batches(batch_size=32, prefetch_batches=0)
+    first = next(stream)["id"]
+    time.sleep(1.5)
+    assert np.concatenate([first, *(batch["id"] for batch in stream)]).tolist() == list(range(32 * 40))

@@ -65,10 +65,10 @@ class DecodeImagesOperator:
     keep_pixels: bool
     """Whether somebody later looks at pixels, so that those decoded for a check are kept."""
 
-    keeps_rows: ClassVar[bool] = True
-
     decodes: bool = False
     """Whether the next thing that is wanted is pixels: then each file is looked at once."""
+
+    keeps_rows: ClassVar[bool] = True
 
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Decode the column of each batch."""

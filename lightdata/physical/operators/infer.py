@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from lightdata.kernels.decode_column import cut_by_bytes
 from lightdata.kernels.rebatch import rebatch
 from lightdata.kernels.tally import tally
 from lightdata.physical.gpu_share import GpuShare, HeldPlace
-from lightdata.physical.operators.picture import Picture, headers_of, images_of, naming_row
+from lightdata.physical.operators.picture import Picture, headers_of, known, naming_row
 from lightdata.physical.stage import Context, uri_of, with_column
 from lightdata.types.image import EncodedImage
 from lightdata.types.operation import Operation, ToMode
@@ -34,10 +34,25 @@ from lightdata.types.tensor import is_tensor
 Column = NDArray[Any] | list[NDArray[Any] | None]
 """An input's values: ``[N, ...]``, or one array (or ``None``) a row."""
 
+Failed = dict[int, RowError]
+"""Rows of a batch whose images cannot be used, and why."""
+
+
+class _Job(NamedTuple):
+    """Rows that the model is run on."""
+
+    batch: pa.RecordBatch
+    feeds: list[Feed]
+    failed: Failed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferOperator:
-    """Add a model's outputs; the session opens in the worker, once."""
+    """Add a model's outputs; the session opens in the worker, once.
+
+    Where ``on_error`` lets rows go, an image that cannot be decoded, or has another size than the model takes, is never
+    given to it: its row has nulls, or is left out.
+    """
 
     columns: tuple[str, ...]
     """One for each input of the model."""
@@ -63,7 +78,7 @@ class InferOperator:
             placement = replace(placement, index=held.number)
         runner = context.resource(self, lambda: open_runner(self.model, placement), Runner.close)
         is_counted = bool(runner.nodes) or not runner.is_profiled
-        for (batch, feeds), answers in runner.stream(self._work(batches, runner, context)):
+        for (batch, feeds, failed), answers in runner.stream(self._work(batches, runner, context)):
             if not is_counted and runner.nodes:
                 is_counted = True
                 _count_nodes(runner.nodes)
@@ -73,63 +88,46 @@ class InferOperator:
             out = batch
             for name, column in output_columns(self.model, feeds, answers, batch.num_rows).items():
                 out = with_column(out, name, column)
-            yield out
+            yield _without(out, failed) if failed and self.on_error == "skip" else out
 
     def _work(
         self, batches: Iterator[pa.RecordBatch], runner: Runner, context: Context
-    ) -> Iterator[tuple[tuple[pa.RecordBatch, list[Feed]], list[Feed]]]:
+    ) -> Iterator[tuple[_Job, list[Feed]]]:
         names = [one.port.name for one in runner.inputs]
         before = 0
-        for whole in self._parts(batches):
-            if self.on_error != "raise":
-                found = self._what_works(whole, names, before, context)
-                before += whole.num_rows
-                yield found, found[1]
-                continue
+        for whole in self._parts(batches, context):
             batch, failure = whole, None
-            try:
-                feeds = self._feeds(batch, names)
-            except RowError as error:
-                failure, batch = error, whole.slice(0, error.row or 0)
-                feeds = self._feeds(batch, names) if batch.num_rows else []
+            feeds, failed = self._given(batch, names, context)
+            while isinstance(feeds, RowError):
+                failure, batch = feeds, whole.slice(0, feeds.row or 0)
+                feeds, failed = self._given(batch, names, context)
+            context.failures += [failed[row].moved(before) for row in sorted(failed)]
+            before += whole.num_rows
             if batch.num_rows or failure is None:
-                yield (batch, feeds), feeds
+                yield _Job(batch, feeds, failed), feeds
             if failure is not None:
                 raise failure
 
-    def _what_works(
-        self, whole: pa.RecordBatch, names: list[str], before: int, context: Context
-    ) -> tuple[pa.RecordBatch, list[Feed]]:
-        """Find the rows that can be fed: others are left out, or fed as nulls, and told."""
-        failed: dict[int, RowError] = {}
-        if context.lost:
-            failed[0] = context.lost.pop()
-        while True:
-            rows = plain_array([None if n in failed else n for n in range(whole.num_rows)], pa.int64())
-            nulled = whole
-            for column in self.columns if failed else ():
-                nulled = with_column(nulled, column, whole.column(column).take(rows))
-            try:
-                feeds = self._feeds(nulled, names)
-                break
-            except RowError as error:
-                if error.row is None or error.row in failed:
-                    raise
-                failed[error.row] = error
-        stage = f"infer({', '.join(self.columns)})"
-        for row in sorted(failed):
-            context.failures.append(failed[row].at(uri=uri_of(whole, row), row=row, stage=stage).moved(before))
-        if self.on_error == "null" or not failed:
-            return whole, feeds
-        kept = whole.filter(rows.is_valid())
-        return kept, self._feeds(kept, names)
+    def _given(self, batch: pa.RecordBatch, names: list[str], context: Context) -> tuple[list[Feed] | RowError, Failed]:
+        """Give what the model gets of a batch, and the rows that it does not; or the error that ends the run."""
+        failed: Failed = {}
+        if context.lost and self.on_error != "raise":
+            failed[0] = context.lost.pop().at(uri=uri_of(batch, 0), row=0, stage=self._stage(self.columns[0]))
+            return [], failed
+        try:
+            return self._feeds(batch, names, failed), failed
+        except RowError as error:
+            return error, failed
 
-    def _parts(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _parts(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Cut batches to the rows of a call, and further where their images take more than a batch may."""
         columns = [
             column for column, one in zip(self.columns, self.model.inputs, strict=True) if isinstance(one, ImageInput)
         ]
         for batch in rebatch(batches, self.batch_rows, batch_limit()):
+            if context.lost:  # one row, which nobody may look at
+                yield batch
+                continue
             images = [headers_of(batch.column(column)) for column in columns]
             sizes = [
                 sum(image.decoded_bytes for image in row if isinstance(image, EncodedImage))
@@ -138,30 +136,35 @@ class InferOperator:
             for rows in cut_by_bytes(sizes) if sizes else (slice(0, batch.num_rows),):
                 yield batch.slice(rows.start, rows.stop - rows.start)
 
-    def _feeds(self, batch: pa.RecordBatch, names: list[str]) -> list[Feed]:
+    def _feeds(self, batch: pa.RecordBatch, names: list[str], failed: Failed) -> list[Feed]:
         given = {
-            name: self._images(batch, column, one) if isinstance(one, ImageInput) else _values(batch, column, one)
+            name: self._images(batch, column, one, failed)
+            if isinstance(one, ImageInput)
+            else _values(batch, column, one)
             for name, column, one in zip(names, self.columns, self.model.inputs, strict=True)
         }
         if not batch.num_rows:
             return []
-        if all(isinstance(column, np.ndarray) for column in given.values()):
+        if not failed and all(isinstance(column, np.ndarray) for column in given.values()):
             return [Feed(given)]  # type: ignore[arg-type]  # just asked
         return [_feed(given, rows) for rows in _equal_rows(given, batch.num_rows)]
 
-    def _images(self, batch: pa.RecordBatch, column: str, one: ImageInput) -> Column:
+    def _images(self, batch: pa.RecordBatch, column: str, one: ImageInput, failed: Failed) -> Column:
         """Give the pixels of a column: a view where they lie side by side, one array where they have one size."""
-        array, stage = batch.column(column), f"infer({column})"
-        known = image_known(array.type)
-        if known is not None and known.mode == one.mode and not array.null_count and len(array):
-            with naming_row(batch, 0, stage):
-                _check_size(one, known.height or 0, known.width or 0)
+        array, stage = batch.column(column), self._stage(column)
+        whole = image_known(array.type)
+        if (
+            whole is not None
+            and whole.mode == one.mode
+            and not array.null_count
+            and len(array)
+            and _wrong_size(one, whole.height or 0, whole.width or 0) is None
+        ):
             return array.to_numpy_ndarray()
         pixels: list[NDArray[Any] | None] = []
         together: NDArray[Any] | None = None
-        for number, image in enumerate(images_of(batch, column, stage)):
-            with naming_row(batch, number, stage):
-                made = None if image is None else _prepared(one, image)
+        for number, image in enumerate(headers_of(array)):
+            made = self._pixels(image, one, (batch, number, stage), failed)
             if made is not None and number == 0:
                 together = np.empty((batch.num_rows, *made.shape), made.dtype)
             if together is not None and made is not None and made.shape == together.shape[1:]:
@@ -172,6 +175,31 @@ class InferOperator:
             pixels.append(made)
         return pixels if together is None else together
 
+    def _pixels(
+        self,
+        image: EncodedImage | DecodeError | None,
+        one: ImageInput,
+        place: tuple[pa.RecordBatch, int, str],
+        failed: Failed,
+    ) -> NDArray[Any] | None:
+        """Decode an image for the model; one that cannot be used is ``None``, where rows are let go."""
+        try:
+            with naming_row(*place):
+                given = known(image)
+                return None if given is None else _prepared(one, given)
+        except RowError as error:
+            if self.on_error == "raise":
+                raise
+            failed.setdefault(place[1], error.at())
+            return None
+
+    def _stage(self, column: str) -> str:
+        return f"infer({column})"
+
+
+def _without(batch: pa.RecordBatch, rows: Failed) -> pa.RecordBatch:
+    return batch.filter(plain_array([number not in rows for number in range(batch.num_rows)], pa.bool_()))
+
 
 def _count_nodes(nodes: Mapping[str, int]) -> None:
     on_cpu = nodes.get("CPUExecutionProvider", 0)
@@ -180,18 +208,20 @@ def _count_nodes(nodes: Mapping[str, int]) -> None:
 
 
 def _prepared(one: ImageInput, image: EncodedImage) -> NDArray[Any]:
-    _check_size(one, image.height, image.width)
+    wrong = _wrong_size(one, image.height, image.width)
+    if wrong is not None:
+        raise wrong
     as_is: tuple[Operation, ...] = () if image.mode == one.mode else (ToMode(mode=one.mode),)
     return Picture(image).pixels(as_is)
 
 
-def _check_size(one: ImageInput, height: int, width: int) -> None:
-    for found, wanted in zip((height, width), one.size, strict=True):
-        if wanted is not None and found != wanted:
-            raise DecodeError(
-                f"the image is {height}x{width} and the model takes {one.size[0]}x{one.size[1]}; "
-                f'resize it first, e.g. with_columns(ld.col("image").image.resize({one.size[0]}, {one.size[1]}))'
-            )
+def _wrong_size(one: ImageInput, height: int, width: int) -> DecodeError | None:
+    if all(wanted in (None, found) for found, wanted in zip((height, width), one.size, strict=True)):
+        return None
+    return DecodeError(
+        f"the image is {height}x{width} and the model takes {one.size[0]}x{one.size[1]}; "
+        f'resize it first, e.g. with_columns(ld.col("image").image.resize({one.size[0]}, {one.size[1]}))'
+    )
 
 
 def _values(batch: pa.RecordBatch, column: str, one: ValueInput) -> Column:

@@ -43,7 +43,8 @@ class MapBatchesOperator:
         call = context.resource(self, self.function.build)
         before = 0
         for batch in self._cut(batches):
-            rows, held = batch.num_rows, [batch]
+            rows = batch.num_rows
+            held = [batch]
             del batch  # else it would still be there while the next one is made
             if rows and self.on_error == "raise":
                 yield from self._outputs(call, held.pop())
@@ -69,7 +70,9 @@ class MapBatchesOperator:
             yield from self._what_works(call, batch.slice(0, middle), before, context)
             yield from self._what_works(call, batch.slice(middle), before + middle, context)
         else:
-            yield from outputs
+            outputs.reverse()
+            while outputs:
+                yield outputs.pop()
 
     def _let_go(self, error: Exception, batch: pa.RecordBatch, row: int, context: Context) -> Iterator[pa.RecordBatch]:
         context.failures.append(failure_of(error, uri_of(batch, 0), row, f"map_batches({self.function.name})"))
@@ -78,20 +81,25 @@ class MapBatchesOperator:
             yield declared(pa.RecordBatch.from_pydict(nulls), self.schema)
 
     def _outputs(self, call: Any, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        first, count = uri_of(batch, 0), batch.num_rows
         try:
-            given = self._input(batch)
+            held = [self._input(batch)]
         except RowError as error:
             file = None if error.row is None else uri_of(batch, error.row)
             raise error.at(uri=file, stage=f"map_batches({self.function.name})") from error.__cause__
+        del batch  # what the function was given and gave is held by it alone, if at all
         try:
-            result = call(given)
-            for output in result if inspect.isgenerator(result) else (result,):
+            result = call(held.pop())
+            outputs = result if inspect.isgenerator(result) else _single([result])
+            del result
+            for output in outputs:
                 alive()
-                yield declared(from_output(output), self.schema)
+                made = [declared(from_output(output), self.schema)]
+                del output
+                yield made.pop()
         except Exception as error:
-            first = uri_of(batch, 0)
             files = f", the first from file {first!r}" if first else ""
-            error.add_note(f"lightdata: in map_batches({self.function.name}), a batch of {batch.num_rows} rows{files}")
+            error.add_note(f"lightdata: in map_batches({self.function.name}), a batch of {count} rows{files}")
             raise
 
     def _input(self, batch: pa.RecordBatch) -> Any:
@@ -100,3 +108,8 @@ class MapBatchesOperator:
             if name not in visible.schema.names:
                 raise ColumnNotFoundError.for_step(name, step="map_batches", available=visible.schema.names)
         return to_format(visible.select(list(self.input_columns)) if self.input_columns else visible, self.batch_format)
+
+
+def _single(held: list[Any]) -> Iterator[Any]:
+    """Give one output, and hold it no longer."""
+    yield held.pop()

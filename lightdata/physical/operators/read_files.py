@@ -58,9 +58,9 @@ class ReadFilesOperator:
     def _read_some(self, rows: pa.RecordBatch, start: int, read: list[_Read], context: Context) -> RowError | None:
         """Read files until they take as much as a batch may; gives the error that ended it earlier."""
         most, size = batch_limit(), 0
-        for number, path in enumerate(rows.column(self.path).to_pylist()):
+        for number, path in enumerate(rows.column(self.path).to_pylist(), start):
             try:
-                read.append(self._read(path, start + number, context))
+                read.append(self._read(path, number, context))
             except RowError as error:
                 return error
             size += len(read[-1].content or b"")
@@ -82,9 +82,7 @@ class ReadFilesOperator:
             if self.on_error != "raise":
                 context.raise_lost()
             read = read_image_head if self.only_heads else file_content
-            content = read(path, self.filesystem)
-            alive()
-            return _Read(content, True)
+            return _Read(read(path, self.filesystem), True)
         except RowError as error:
             located = error.at(uri=path, row=number, stage="read")
             if self.on_error == "raise":
