@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from lightdata.dataset.function_arguments import checked_on_error
 from lightdata.dataset.verbs import Verbs
 from lightdata.errors import ArgumentError
-from lightdata.io.source import OnError
 from lightdata.plan.node import Infer
 
 if TYPE_CHECKING:

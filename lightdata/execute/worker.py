@@ -236,7 +236,6 @@ class _Worker:
 
     def _prepare(self, message: StageMessage) -> None:
         """Load a stage; what goes wrong is told by its first task."""
-        self.is_full = False  # it may wait long for a task of this stage, and must have it then
         self.context.close()
         self.stage, self.obstacle, self.context = None, None, Context()
         self.is_full = False
