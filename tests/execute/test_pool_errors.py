@@ -312,3 +312,15 @@ def test_a_stage_behind_a_failed_one_leaves_no_worker_busy():
     busy = processes._everyone - set(processes._idle)
     assert caught.value is not None
     assert [worker for worker in busy if worker.process.is_alive()] == []
+
+
+def test_a_worker_that_waits_long_for_a_task_still_has_its_stage():
+    """Of a warm pool, a worker with nothing to do for seconds in the midst of a run goes on with it afterwards."""
+
+    def slow_first(row):
+        if row["id"] == 0:
+            time.sleep(2.5)
+        return {"id": row["id"]}
+
+    assert works()
+    assert [row["id"] for row in numbered(600).map(slow_first).iter_rows()] == list(range(600))

@@ -246,3 +246,20 @@ def test_errors_are_safe_to_show():
     assert "cannot be shown" in shown["message"][0]
     assert shown["stage"][0] == "map(\\x1b)"
     assert len(shown["message"][1]) == 500
+
+
+@pytest.mark.parametrize("on_error", ["skip", "null"])
+def test_a_model_goes_on_behind_images_it_cannot_take(folder, on_error):
+    """Of images that cannot be decoded, or have another size, outputs are null or rows left out, and each is told."""
+    pixels = np.zeros((40, 64, 64, 3), np.uint8)
+    images = [pixels[0, :32, :32] if n in (5, 33) else pixels[n] for n in range(40)]
+    data = ld.from_items([{"id": n, "image": image} for n, image in enumerate(images)])
+    data = data.infer("examples/shapes.onnx", top_k=1, on_error=on_error).select("id", "label")
+    found = data.collect()
+    if on_error == "skip":
+        assert found["id"].to_list() == [n for n in range(40) if n not in (5, 33)]
+    else:
+        assert [n for n, label in found.rows() if label is None] == [5, 33]
+    assert data.errors().select("row", "code", "stage").rows() == [
+        (n, "decode_failed", "infer(image)") for n in (5, 33)
+    ]

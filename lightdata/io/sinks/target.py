@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -193,8 +194,7 @@ class LocalTarget:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 with self.alone():
                     self._remove_orphans()
-                    staging.mkdir()
-                    return staging, claim(staging / _OWNER)
+                    return staging, _claimed(staging)
             except FileNotFoundError:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -202,8 +202,23 @@ class LocalTarget:
 
     def _remove_orphans(self) -> None:
         for folder in self.folder.glob(f"{_PREFIX}*"):
-            if is_orphan(folder / _OWNER):
+            if is_orphan(folder / _OWNER) or _is_unclaimed(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _claimed(staging: Path) -> int | None:
+    """Make a folder that says whose it is; done while no other job looks."""
+    staging.mkdir()
+    try:
+        return claim(staging / _OWNER)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _is_unclaimed(folder: Path) -> bool:
+    """Whether who made a folder died before it could say so: under the lock, nobody is about to."""
+    return sys.platform != "win32" and folder.is_dir() and not (folder / _OWNER).exists()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from lightdata.config import batch_limit
 from lightdata.errors import RowError
 from lightdata.io.location import file_content, read_image_head
 from lightdata.io.source import URI
-from lightdata.kernels.tally import tally
+from lightdata.kernels.tally import alive, tally
 from lightdata.physical.stage import Context, with_column
 from lightdata.types.plain_array import plain_array
 
@@ -63,6 +63,7 @@ class ReadFilesOperator:
                 read.append(self._read(path, number, context))
             except RowError as error:
                 return error
+            alive()  # files are counted together, later; each is a sign of life
             size += len(read[-1].content or b"")
             if size >= most:
                 return None
