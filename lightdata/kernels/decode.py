@@ -14,7 +14,7 @@ from PIL import Image
 
 from lightdata.kernels.foreign import decode_foreign, foreign_format
 from lightdata.kernels.header import decode_errors, open_image, orientation_of, read_header, stored_mode
-from lightdata.kernels.jpeg import decode_jpeg, decode_scaled
+from lightdata.kernels.jpeg import decode_jpeg, decode_scaled, scale_for
 from lightdata.kernels.raster import Raster
 from lightdata.kernels.tally import tally
 from lightdata.types.image import RAW, EncodedImage, Payload, raw_pixels
@@ -115,7 +115,7 @@ def to_smaller_raster(image: EncodedImage, height: int, width: int) -> Raster | 
 
     Whether it is depends on the image and the size alone, so that equal queries give equal pixels.
     """
-    if image.encoding != "jpeg" or image.height < 4 * height or image.width < 4 * width:
+    if image.encoding != "jpeg" or scale_for((image.height, image.width), (height, width)) is None:
         return None
     smaller = decode_scaled(image.payload, image.mode, height, width)
     return None if smaller is None else Raster(smaller[0], image.mode, smaller[1])

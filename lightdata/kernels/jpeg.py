@@ -199,19 +199,21 @@ def decode_scaled(data: Payload, mode: str, height: int, width: int) -> tuple[ND
     header = None if config().exact_pixels else read_jpeg_header(data)
     if header is None:
         return None
-    wanted = (width, height) if header.orientation >= 5 else (height, width)  # noqa: PLR2004 - turned
-    scale = _scale(header, *wanted)
+    scale = scale_for(header.size, (height, width))
     if scale is None:
         return None
     pixels = decode_with_header(data, header, mode, least=(-(-header.height // scale), -(-header.width // scale)))
     return None if pixels is None else (pixels, _part_of(header, scale))
 
 
-def _scale(header: JpegHeader, height: int, width: int) -> int | None:
-    """Give the part of its size to decode a JPEG to, where ``height`` and ``width`` as stored are wanted."""
+def scale_for(size: tuple[int, int], wanted: tuple[int, int]) -> int | None:
+    """Give the part of its size to decode a JPEG to, before it is resized from one height and width to another.
+
+    >>> scale_for((400, 500), (100, 100)), scale_for((400, 500), (224, 224))
+    (2, None)
+    """
     for scale in _SCALES:
-        kept = -(-header.height // scale), -(-header.width // scale)
-        if kept[0] >= _ENOUGH * height and kept[1] >= _ENOUGH * width:
+        if all(-(-side // scale) >= _ENOUGH * least for side, least in zip(size, wanted, strict=True)):
             return scale
     return None
 

@@ -44,7 +44,8 @@ class WriteResult(NamedTuple):
     rows: int
     size_bytes: int
     failures: tuple[RowError, ...] = ()
-    """Why each row that is not in ``files`` is not there; ``row`` counts those of the whole output."""
+    """Why each row that the writer was given and that is not in ``files`` is not there; ``row`` counts those of the
+    whole output. Rows that an earlier step let go never came to it: ``Dataset.errors`` lists them."""
 
     @property
     def errors(self) -> pl.DataFrame:
