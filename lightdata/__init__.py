@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from lightdata.inference.model import Model
     from lightdata.inference.versions import show_versions
     from lightdata.io.files import Partitioning
-    from lightdata.io.sinks.commit import WriteResult
+    from lightdata.io.sinks.result import WriteResult
     from lightdata.kernels.decode import decode_pixels
     from lightdata.read.images import read_binary_files, read_images
     from lightdata.read.interchange import from_huggingface, from_tf, from_torch
@@ -77,7 +77,7 @@ else:
         "lightdata.inference.model": "Model",
         "lightdata.inference.versions": "show_versions",
         "lightdata.io.files": "Partitioning",
-        "lightdata.io.sinks.commit": "WriteResult",
+        "lightdata.io.sinks.result": "WriteResult",
         "lightdata.kernels.decode": "decode_pixels",
         "lightdata.read.images": "read_binary_files read_images",
         "lightdata.read.interchange": "from_huggingface from_tf from_torch",

@@ -14,7 +14,7 @@ from lightdata.dataset.combining import Combining
 from lightdata.dataset.gathered import gathered_frame, gathered_table
 from lightdata.dataset.run import rows_known, run
 from lightdata.dataset.verbs import checked_format
-from lightdata.errors import ArgumentError, NotRunError
+from lightdata.errors import ArgumentError, NotRunError, RowError
 from lightdata.interrupt import terminations_raised
 from lightdata.io.error_frame import error_frame
 from lightdata.io.memory import MemorySource
@@ -306,6 +306,11 @@ class Consumption(Combining):
     def _keep(self, log: RunLog) -> None:
         asker: Consumption = self if self._asker is None else self._asker
         asker._log = log
+
+    def _failures(self) -> list[RowError]:
+        """Give the rows that failed in the latest run in the name of this dataset."""
+        asker: Consumption = self if self._asker is None else self._asker
+        return [] if asker._log is None else asker._log.errors
 
     def _in_my_stead(self, derived: Self) -> Self:
         """Let a dataset that is only made to be run at once tell of its runs here."""

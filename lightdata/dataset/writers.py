@@ -14,8 +14,9 @@ from lightdata.types.file_name import check_template
 
 if TYPE_CHECKING:
     # Each verb imports the sink that it needs.
-    from lightdata.io.sinks.commit import WriteMode, WriteResult
+    from lightdata.io.sinks.commit import WriteMode
     from lightdata.io.sinks.image_layout import ImageLayout
+    from lightdata.io.sinks.result import WriteResult
     from lightdata.io.sinks.table_formats import TableFormat
     from lightdata.io.sinks.table_sink import TableSink
 
@@ -36,6 +37,9 @@ class Writers(Writing):
         What to do where the folder holds such output: refuse, replace it (other files stay), number new files on after
         the last, or do nothing, without running the query. Files named by their rows are never added to: one that is
         there is an error unless it may be replaced.
+    resume : bool
+        Go on where the same query was killed, or failed with ``resume=True``: what it had written is not done again.
+        With ``mode="error"`` nothing is done where the output is complete. Another query there is an error.
     filesystem : optional
         An fsspec or pyarrow filesystem that the path belongs to.
     min_rows_per_file, max_rows_per_file, max_file_bytes : int, optional
@@ -46,6 +50,10 @@ class Writers(Writing):
         ``partitioning=ld.Partitioning("hive")``. Values are quoted as in URLs; null is ``__HIVE_DEFAULT_PARTITION__``.
     on_error : "raise" or "skip"
         What to do with a row that cannot be encoded: stop, or leave it out and list it in ``WriteResult.errors``.
+
+    Beside the files an empty ``_SUCCESS`` says that all are there, and ``_errors.parquet``, where rows failed, lists
+    them as ``WriteResult.errors`` does. pyarrow and lightdata pass over names that begin with ``_``; to read a folder
+    with ``_errors.parquet``, Polars is told ``hidden_file_prefix="_"``.
     """
 
     def write_images(
@@ -57,6 +65,7 @@ class Writers(Writing):
         name: str | None = None,
         mode: WriteMode = "error",
         on_error: OnError = "raise",
+        resume: bool = False,
         filesystem: FileSystem = None,
         **options: Any,
     ) -> WriteResult:
@@ -64,7 +73,7 @@ class Writers(Writing):
 
         Parameters
         ----------
-        path, mode, on_error, filesystem
+        path, mode, on_error, resume, filesystem
             As for all verbs that write.
         column : str
             Images, or uint8 pixels ``[H, W]`` or ``[H, W, 1|3|4]``; 16-bit grey goes to PNG and TIFF. Null images
@@ -96,7 +105,7 @@ class Writers(Writing):
             name=name,
             on_error=check_on_error(on_error),
         )
-        return self._write(destination(path, mode, filesystem), sink)
+        return self._write(destination(path, mode, filesystem, resume=resume), sink)
 
     def write_parquet(
         self,
@@ -110,13 +119,14 @@ class Writers(Writing):
         max_rows_per_file: int | None = None,
         max_file_bytes: int | None = None,
         mode: WriteMode = "error",
+        resume: bool = False,
         filesystem: FileSystem = None,
     ) -> WriteResult:
         """Write Parquet files, ``part-00000.parquet`` and on.
 
         Parameters
         ----------
-        path, partition_cols, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, filesystem
+        path, partition_cols, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, resume, filesystem
             As for all verbs that write.
         compression : "snappy", "zstd", "gzip", "brotli", "lz4" or "none"
         image_format : "png", "jpeg", "webp", "tiff" or "bmp", optional
@@ -143,7 +153,7 @@ class Writers(Writing):
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
         sink = _table(ParquetFormat(compression=compression), partition_cols, sizes, layout)
-        return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
+        return self._write(destination(path, mode, filesystem, resume=resume), sink, multiple_of=sizes.multiple_of)
 
     def write_csv(
         self,
@@ -154,6 +164,7 @@ class Writers(Writing):
         max_rows_per_file: int | None = None,
         max_file_bytes: int | None = None,
         mode: WriteMode = "error",
+        resume: bool = False,
         filesystem: FileSystem = None,
     ) -> WriteResult:
         """Write CSV files with a header, ``part-00000.csv`` and on: numbers, text, dates and booleans.
@@ -171,7 +182,7 @@ class Writers(Writing):
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
         sink = _table(CsvFormat(), partition_cols, sizes)
-        return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
+        return self._write(destination(path, mode, filesystem, resume=resume), sink, multiple_of=sizes.multiple_of)
 
     def write_json(
         self,
@@ -182,6 +193,7 @@ class Writers(Writing):
         max_rows_per_file: int | None = None,
         max_file_bytes: int | None = None,
         mode: WriteMode = "error",
+        resume: bool = False,
         filesystem: FileSystem = None,
     ) -> WriteResult:
         """Write JSON files with one object a line, ``part-00000.json`` and on.
@@ -200,7 +212,7 @@ class Writers(Writing):
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
         sink = _table(JsonFormat(), partition_cols, sizes)
-        return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
+        return self._write(destination(path, mode, filesystem, resume=resume), sink, multiple_of=sizes.multiple_of)
 
     def write_arrow(
         self,
@@ -212,6 +224,7 @@ class Writers(Writing):
         max_rows_per_file: int | None = None,
         max_file_bytes: int | None = None,
         mode: WriteMode = "error",
+        resume: bool = False,
         filesystem: FileSystem = None,
     ) -> WriteResult:
         """Write Arrow IPC files, ``part-00000.arrow`` and on; every column keeps its type.
@@ -226,7 +239,7 @@ class Writers(Writing):
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
         sink = _table(ArrowFormat(compression=compression), partition_cols, sizes)
-        return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
+        return self._write(destination(path, mode, filesystem, resume=resume), sink, multiple_of=sizes.multiple_of)
 
     def write_tfrecords(
         self,
@@ -238,6 +251,7 @@ class Writers(Writing):
         max_rows_per_file: int | None = None,
         max_file_bytes: int | None = None,
         mode: WriteMode = "error",
+        resume: bool = False,
         filesystem: FileSystem = None,
     ) -> WriteResult:
         """Write TFRecord files of ``tf.train.Example`` messages, ``part-00000.tfrecords`` and on.
@@ -250,7 +264,7 @@ class Writers(Writing):
 
         Parameters
         ----------
-        path, partition_cols, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, filesystem
+        path, partition_cols, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, resume, filesystem
             As for all verbs that write.
         compression : "GZIP" or "ZLIB", optional
             Of the whole files; their names then end in ``.gz`` or ``.zlib``.
@@ -269,7 +283,7 @@ class Writers(Writing):
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
         sink = _table(TFRecordTable(compression=compression), partition_cols, sizes)
-        return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
+        return self._write(destination(path, mode, filesystem, resume=resume), sink, multiple_of=sizes.multiple_of)
 
     def write_numpy(
         self,
@@ -281,13 +295,14 @@ class Writers(Writing):
         max_rows_per_file: int | None = None,
         max_file_bytes: int | None = None,
         mode: WriteMode = "error",
+        resume: bool = False,
         filesystem: FileSystem = None,
     ) -> WriteResult:
         """Write one column as NumPy files ``[N, ...]``, ``part-00000.npy`` and on.
 
         Parameters
         ----------
-        path, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, filesystem
+        path, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, resume, filesystem
             As for all verbs that write; with ``single_file``, ``path`` is the file.
         column : str
         single_file : bool
@@ -298,7 +313,6 @@ class Writers(Writing):
         EncodeError
             If rows differ in shape or are null: nothing is ever pickled.
         """
-        from lightdata.io.sinks.commit import WriteResult, check_file  # noqa: PLC0415 - only for queries that are written
         from lightdata.io.sinks.numpy_sink import NumpySink  # noqa: PLC0415 - only for queries that are written
 
         sizes = PartSizes(
@@ -306,17 +320,12 @@ class Writers(Writing):
         )
         if not single_file:
             sink = NumpySink(column=column, sizes=sizes)
-            return self._write(destination(path, mode, filesystem), sink, multiple_of=sizes.multiple_of)
+            return self._write(destination(path, mode, filesystem, resume=resume), sink, multiple_of=sizes.multiple_of)
         folder, name = _split(os.fspath(path))
-        to = destination(folder, mode, filesystem)
-        if not check_file(to.target, name, to.mode):
-            return WriteResult(to.target.shown, (), 0, 0)
+        to = destination(folder, mode, filesystem, resume=resume, file=name)
         sink = NumpySink(column=column, sizes=sizes, single=name)
         schema = self._known_schema()
-        mode = "overwrite" if to.mode == "overwrite" else "error"
-        return self._write(
-            to._replace(mode=mode), sink, joined=lambda files, staging: sink.joined(files, staging, schema)
-        )
+        return self._write(to, sink, joined=lambda files, staging: sink.joined(files, staging, schema))
 
     def write_webdataset(
         self,
@@ -329,6 +338,7 @@ class Writers(Writing):
         max_file_bytes: int | None = None,
         mode: WriteMode = "error",
         on_error: OnError = "raise",
+        resume: bool = False,
         filesystem: FileSystem = None,
     ) -> WriteResult:
         """Write WebDataset shards, ``shard-000000.tar`` and on, with a member ``{key}.{extension}`` for each value.
@@ -340,7 +350,7 @@ class Writers(Writing):
 
         Parameters
         ----------
-        path, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, on_error, filesystem
+        path, min_rows_per_file, max_rows_per_file, max_file_bytes, mode, on_error, resume, filesystem
             As for all verbs that write.
         extensions : mapping, optional
             Extensions of columns, such as ``{"label": "cls", "photo": "jpg"}``.
@@ -361,7 +371,7 @@ class Writers(Writing):
         sizes = PartSizes(
             min_rows_per_file=min_rows_per_file, max_rows_per_file=max_rows_per_file, max_file_bytes=max_file_bytes
         )
-        to = destination(path, mode, filesystem)
+        to = destination(path, mode, filesystem, resume=resume)
         sink = WebDatasetSink(
             extensions=dict(extensions or {}),
             image_format=image_format,

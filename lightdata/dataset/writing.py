@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lightdata.config import config
 from lightdata.dataset.consumption import Consumption
 from lightdata.errors import ArgumentError, RowError
 from lightdata.interrupt import terminations_raised
 from lightdata.io.location import FileSystem
 from lightdata.io.sinks.sink import Sink, StagedFile
+from lightdata.plan.explain import explain_plan
 from lightdata.plan.node import Write
 from lightdata.plan.schema import schema_of
+from lightdata.plan.seed import with_seeds
 from lightdata.plan.verify import verify_step
 from lightdata.types.schema import Schema
 
 if TYPE_CHECKING:
     # Most queries are not written, so the functions below import what writes.
-    from lightdata.io.sinks.commit import Staged, WriteMode, WriteResult
+    from lightdata.io.sinks.commit import Staged, WriteMode
+    from lightdata.io.sinks.journal import Job
+    from lightdata.io.sinks.result import WriteResult
     from lightdata.io.sinks.target import Target
+
+_LOG = logging.getLogger("lightdata")
 
 Joined = Callable[[Sequence[StagedFile], Path], Sequence[StagedFile]]
 """Makes other files of all those that were staged."""
@@ -32,9 +42,26 @@ class Destination(NamedTuple):
 
     target: Target
     mode: WriteMode
+    resume: bool = False
+    """Whether to go on where the same job was killed."""
+
+    file: str | None = None
+    """The one file that the output is."""
+
+    @property
+    def at_commit(self) -> WriteMode:
+        """The mode for what is there once all rows are: one file was looked for before."""
+        return "error" if self.file is not None and self.mode != "overwrite" else self.mode
 
 
-def destination(path: str | os.PathLike[str], mode: object, filesystem: FileSystem = None) -> Destination:
+def destination(
+    path: str | os.PathLike[str],
+    mode: object,
+    filesystem: FileSystem = None,
+    *,
+    resume: bool = False,
+    file: str | None = None,
+) -> Destination:
     """Find where to write to.
 
     Raises
@@ -45,7 +72,9 @@ def destination(path: str | os.PathLike[str], mode: object, filesystem: FileSyst
     from lightdata.io.sinks.commit import write_mode  # noqa: PLC0415 - only for queries that are written
     from lightdata.io.sinks.target import target_at  # noqa: PLC0415 - the same
 
-    return Destination(target_at(path, filesystem), write_mode(mode))
+    if not isinstance(resume, bool):
+        raise ArgumentError(f"resume is True or False; got {resume!r}")
+    return Destination(target_at(path, filesystem), write_mode(mode), resume, file)
 
 
 def check_on_error(on_error: str) -> str:
@@ -70,51 +99,79 @@ class Writing(Consumption):
     """
 
     def _write(self, to: Destination, sink: Sink, *, multiple_of: int = 1, joined: Joined | None = None) -> WriteResult:
-        from lightdata.io.sinks.commit import (  # noqa: PLC0415 - only for queries that are written
-            WriteResult,
-            check_target,
-            commit,
-            write_errors,
-        )
+        from lightdata.io.sinks.commit import commit, write_errors  # noqa: PLC0415 - only for queries that are written
+        from lightdata.io.sinks.staging import staging  # noqa: PLC0415 - the same
 
-        verify_step(Write(input=self._plan, sink=sink, directory=""))
-        if not check_target(to.target, sink, to.mode):
-            return WriteResult(to.target.shown, (), 0, 0)
-        with terminations_raised(), _staging(to.target) as staging:
-            plan = Write(input=self._plan, sink=sink, directory=str(staging.absolute()), multiple_of=multiple_of)
-            staged = self._stage(plan, staging)
-            if joined is not None:
+        write = Write(input=self._plan, sink=sink, directory="", multiple_of=multiple_of)
+        verify_step(write)
+        job = _job(write)
+        with terminations_raised():
+            if (result := _known_result(to, sink, job)) is not None:
+                return result
+            with ExitStack() as stack:
                 with write_errors(to.target.shown):
-                    staged = staged._replace(files=joined(staged.files, staging))
-            return commit(to.target, sink, staged, mode=to.mode)
+                    journal = stack.enter_context(staging(to.target, job, resume=to.resume))
+                job = journal.job() or job
+                seeded = with_seeds(self._plan, job.seed)
+                staged = self._stage(replace(write, input=seeded, directory=str(journal.folder.absolute())))
+                if joined is not None:
+                    with write_errors(to.target.shown):
+                        staged = staged._replace(files=joined(staged.files, journal.folder))
+                return commit(to.target, sink, staged._replace(is_one_file=to.file is not None), mode=to.at_commit)
 
-    def _stage(self, plan: Write, folder: Path) -> Staged:
-        """Run a query, and count the rows of its tasks: those that are not written are told by their number."""
+    def _stage(self, plan: Write) -> Staged:
+        """Run a query; rows are missing that a step let go, that could not be written, or whose image is null."""
         from lightdata.io.sinks.commit import Staged  # noqa: PLC0415 - only for queries that are written
 
+        stage = f"write {plan.sink}"
         files: list[StagedFile] = []
         failures: list[RowError] = []
         rows = 0
-        for batch in self._run(plan, verb=f"write {plan.sink}"):
+        for batch in self._run(plan, verb=stage):
             described = [StagedFile(**row) for row in batch.to_pylist()]
             for number, file in enumerate(described):
                 if not file.path:
                     row = rows + (number if file.row is None else file.row)
-                    failures.append(file.failure(row=row, stage=f"write {plan.sink}"))
+                    failures.append(file.failure(row=row, stage=stage))
             rows += sum(file.rows if file.path else 1 for file in described)
             files += described
-        return Staged(folder, files, failures)
+        before = [error for error in self._failures() if error.stage != stage]
+        return Staged(Path(plan.directory), files, [*before, *_unexplained(failures, before)])
 
     def _known_schema(self) -> Schema | None:
         """The columns, where the plan alone tells them."""
         return schema_of(self._plan)
 
 
-@contextmanager
-def _staging(target: Target) -> Iterator[Path]:
-    from lightdata.io.sinks.commit import write_errors  # noqa: PLC0415 - only for queries that are written
+def _job(write: Write) -> Job:
+    from lightdata.io.sinks.journal import Job  # noqa: PLC0415 - only for queries that are written
+    from lightdata.plan.fingerprint import fingerprint  # noqa: PLC0415 - the same
 
-    with ExitStack() as stack:
-        with write_errors(target.shown):
-            staging = stack.enter_context(target.staging())
-        yield staging
+    settings = config()
+    known = fingerprint(write, settings.exact_pixels, settings.on_error)
+    return Job(known, explain_plan(write), secrets.randbits(63))
+
+
+def _known_result(to: Destination, sink: Sink, job: Job) -> WriteResult | None:
+    """Refuse a target that cannot be written to, before any row is read; give the result where nothing is to do."""
+    from lightdata.io.sinks.commit import check_file, check_target, is_complete, write_errors  # noqa: PLC0415 - as above
+    from lightdata.io.sinks.result import WriteResult  # noqa: PLC0415 - the same
+    from lightdata.io.sinks.staging import finish_commits  # noqa: PLC0415 - the same
+
+    with write_errors(to.target.shown):
+        finished = finish_commits(to.target)
+    nothing = WriteResult(to.target.shown, (), 0, 0)
+    if to.resume and job.fingerprint in finished:
+        return finished[job.fingerprint]
+    if to.resume and to.mode == "error" and is_complete(to.target, to.file):
+        _LOG.warning("%s is complete; nothing was written. mode='overwrite' writes it anew", to.target.shown)
+        return nothing
+    if to.file is not None:
+        return None if check_file(to.target, to.file, to.mode) else nothing
+    return None if check_target(to.target, sink, to.mode) else nothing
+
+
+def _unexplained(failures: Sequence[RowError], before: Sequence[RowError]) -> list[RowError]:
+    """Leave out rows whose image is null because a step before could not make it: that is told already."""
+    told = {(error.uri, None if error.uri else error.row) for error in before}
+    return [error for error in failures if (error.uri, None if error.uri else error.row) not in told]

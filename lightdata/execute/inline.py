@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pyarrow as pa
 
 from lightdata.execute.executor import run_steps
+from lightdata.execute.message import task_bytes
 from lightdata.io.source import ReadTask
 from lightdata.physical.stage import Context, Pipeline, WorkStage
 from lightdata.report.run_log import RunLog, StageLog
@@ -31,7 +33,9 @@ def run_here(stage: WorkStage, tasks: Iterator[ReadTask], context: Context, log:
     """Work off tasks in the calling process, keeping what the stage builds from task to task."""
     try:
         for task in tasks:
+            context.content = partial(task_bytes, task)
             yield from stage.run(task, context)
             log.add(context.account.told())
+            context.number += 1
     finally:
         context.close()

@@ -111,7 +111,7 @@ class PoolExecutor:
         count = min(self._workers, stage.max_workers or self._workers)
         rest = chain([first] if second is None else [first, second], tasks)
         with leased(count, context.tally, arena_bytes(self._stage_bytes, count)) as workers:
-            yield from _StageRun(stage, rest, workers, log, self._stage_bytes).batches()
+            yield from _StageRun(stage, rest, workers, log, self._stage_bytes, context.number).batches()
 
 
 class _StageRun:
@@ -124,6 +124,7 @@ class _StageRun:
         workers: list[Worker],
         log: StageLog,
         limit_bytes: int,
+        first: int,
     ) -> None:
         self._stage = stage
         self._tasks = tasks
@@ -135,7 +136,9 @@ class _StageRun:
         """Tasks of workers that do an earlier one again: behind that, they might wait for credit that never comes."""
 
         self._exhausted = False
-        self._sent = 0
+        self._next = first
+        """The number of the next task; those before it were done here."""
+
         self._deaths = 0
         self._watch = Watch(stage.name)
         timeout_s = config().row_timeout
@@ -178,7 +181,7 @@ class _StageRun:
         """Send tasks to workers that hold fewer than they may; an error of the source takes its place in the order."""
         limit = _AHEAD * len(self._workers)
         while not self._exhausted and len(self._order) < limit and (worker := self._hungry()) is not None:
-            state = TaskState(self._sent, None)
+            state = TaskState(self._next, None)
             try:
                 state.task = next(self._tasks, None)
             except Exception as error:  # noqa: BLE001 - it is raised in its turn
@@ -188,7 +191,7 @@ class _StageRun:
                 return
             self._order.append(state)
             self._by_number[state.number] = state
-            self._sent += 1
+            self._next += 1
             if state.task is not None:
                 worker.give(state.message())
 

@@ -15,7 +15,6 @@ How a task is redone. Code that disagrees with this is wrong.
 
 from __future__ import annotations
 
-import pickle
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from lightdata.errors import HungRowError, LostRowError, RowError, RowTimeoutError, WorkerDiedError
-from lightdata.execute.message import TaskMessage
+from lightdata.execute.message import TaskMessage, task_bytes
 from lightdata.io.memory import BatchTask
 from lightdata.io.source import ReadTask
 from lightdata.io.uris.redaction import visible
@@ -113,9 +112,11 @@ class TaskState:
     def message(self) -> TaskMessage:
         """Say what to do next."""
         part = self._parts[0]
-        task = self.task if part.rows is None and not part.start else PartOfTask(self._known(), part.start, part.stop)
+        task = (
+            self._known() if part.rows is None and not part.start else PartOfTask(self._known(), part.start, part.stop)
+        )
         done = self._received - self._finished
-        return TaskMessage(self.number, pickle.dumps(task, protocol=5), done, part.tries, part.rows == 1, part.lost)
+        return TaskMessage(self.number, task_bytes(task), done, part.tries, part.rows == 1, part.lost)
 
     def took(self, batch: pa.RecordBatch, worker: Any, nbytes: int) -> None:
         """Keep a batch that came."""

@@ -165,6 +165,7 @@ class _Worker:
         if self.stage is None:
             raise self.obstacle or RuntimeError("a task came before its stage")
         task = pickle.loads(message.task)  # noqa: S301 - from the calling process
+        self.context.number, self.context.content = message.number, lambda: message.task
         self.context.is_again = message.tries > 0
         self.context.lost[:] = [] if message.lost is None else [message.lost]
         if message.is_suspect:

@@ -31,6 +31,12 @@ class Context:
     is_again: bool = False
     """Whether the current task was begun before: what it writes may be there."""
 
+    number: int = 0
+    """The current task, counted through the stage."""
+
+    content: Callable[[], bytes] = bytes
+    """Gives the current task as it is sent to workers."""
+
     account: Account = field(default_factory=Account)
     """The rows of the current task."""
 

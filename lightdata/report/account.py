@@ -54,6 +54,11 @@ class Account:
         """Sum up."""
         return Told(tuple(self._seen), tuple(self._failures))
 
+    def restore(self, told: Told) -> None:
+        """Take what was told of a task that was done before for what became of this one."""
+        self._seen[:] = told.seen
+        self._failures[:] = told.failures
+
     def check(self, rows_out: int) -> None:
         """See that each row that operators were given went on, or failed.
 

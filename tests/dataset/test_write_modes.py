@@ -26,7 +26,7 @@ def settings():
 
 
 def everything(root):
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != "_SUCCESS")
 
 
 def named(*names, value=0):

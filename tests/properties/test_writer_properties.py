@@ -64,7 +64,9 @@ def test_typed_files_hold_every_value(table, sizes, kind):
         assert found.schema.types == ld.from_arrow(table).to_arrow().schema.types
         if "max_rows_per_file" in sizes:
             assert math.ceil(len(table) / sizes["max_rows_per_file"]) <= len(result.files)
-        assert sorted(path.name for path in Path(folder).iterdir()) == sorted(result.files)
+        assert sorted(path.name for path in Path(folder).iterdir()) == sorted(
+            [*result.files, *["_SUCCESS"][: len(result.files)]]
+        )
 
 
 @settings(deadline=None, max_examples=40)

@@ -1,8 +1,7 @@
-"""Put finished files into place: nobody sees half of one, and a run that fails leaves nothing.
+"""Name finished files and put them into place: nobody sees half of one, and a run that fails leaves nothing.
 
-The moves of one output are done while no other job moves files to that target; if one of them fails, those before
-it are undone. A process that is killed between two moves leaves whole files: some of the new ones, and those of the
-old that were not replaced yet.
+Beside them, :data:`ERRORS` lists the rows that failed, and an empty ``_SUCCESS`` says that all is there; neither is
+read as data. A target that holds one file alone has neither.
 """
 
 from __future__ import annotations
@@ -12,45 +11,29 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from lightdata.errors import ArgumentError, ExecutionError, LightdataError, OutputExistsError, RowError
 from lightdata.io.error_frame import error_frame
-from lightdata.io.sinks.durable import drain_drive
+from lightdata.io.sinks.durable import sync_to_disk
+from lightdata.io.sinks.journal import Journal
+from lightdata.io.sinks.moves import SUCCESS, Moves, Placed, folders_of, move
+from lightdata.io.sinks.result import WriteResult
 from lightdata.io.sinks.sink import Sink, StagedFile
 from lightdata.io.sinks.target import LocalTarget, Target
 from lightdata.types.file_name import alike
 
-if TYPE_CHECKING:
-    import polars as pl
-
 WriteMode = Literal["error", "overwrite", "append", "ignore"]
 """What to do where the target holds output already."""
 
+ERRORS = "_errors.parquet"
+"""The list of rows that failed, as :attr:`WriteResult.errors` has them; only where there are such."""
+
 _MODES = ("error", "overwrite", "append", "ignore")
 _LOG = logging.getLogger("lightdata")
-
-
-class WriteResult(NamedTuple):
-    """What was written."""
-
-    path: str
-    files: tuple[str, ...]
-    """Names relative to ``path``."""
-
-    rows: int
-    size_bytes: int
-    failures: tuple[RowError, ...] = ()
-    """Why each row that the writer was given and that is not in ``files`` is not there; ``row`` counts those of the
-    whole output. Rows that an earlier step let go never came to it: ``Dataset.errors`` lists them."""
-
-    @property
-    def errors(self) -> pl.DataFrame:
-        """The failures as a frame: uri, row, stage, code, cause, message and attempts of each."""
-        return error_frame(self.failures)
 
 
 class Staged(NamedTuple):
@@ -63,14 +46,8 @@ class Staged(NamedTuple):
     """In row order."""
 
     failures: Sequence[RowError] = ()
-
-
-class Placed(NamedTuple):
-    """A staged file and its name."""
-
-    path: str
-    name: str
-    rows: int
+    is_one_file: bool = False
+    """Whether the target is that file, and not its folder."""
 
 
 def write_mode(mode: object) -> WriteMode:
@@ -128,6 +105,12 @@ def check_file(target: Target, name: str, mode: WriteMode) -> bool:
         return mode != "ignore" or target.kind(name) is None
 
 
+def is_complete(target: Target, file: str | None) -> bool:
+    """Whether a job has put all of its files there, or the one ``file`` that it makes."""
+    with write_errors(target.shown):
+        return target.kind(SUCCESS if file is None else file) is not None
+
+
 def commit(target: Target, sink: Sink, staged: Staged, *, mode: WriteMode) -> WriteResult:
     """Give staged files their names, in row order.
 
@@ -138,29 +121,51 @@ def commit(target: Target, sink: Sink, staged: Staged, *, mode: WriteMode) -> Wr
     OutputExistsError
         If a file would be replaced that must not be, or is in the way of a folder; nothing is moved then.
     """
-    files = staged.files
-    written = [file for file in files if file.path]
-    if nulls := sum(not file.path and file.error is None for file in files):
+    written = [file for file in staged.files if file.path]
+    if nulls := sum(not file.path and file.error is None for file in staged.files):
         _LOG.warning("%d null images were not written to %s", nulls, target.shown)
     with write_errors(target.shown):
         sink.check_files(written)
-        sizes = {file.path: os.stat(file.path).st_size for file in written}
         with target.alone():
             before = _outputs(target, sink)
             if mode == "ignore" and _visible(target):
                 return WriteResult(target.shown, (), 0, 0)  # another job was faster
             if mode == "error" and before:
                 raise _exists(target, before[0])
-            placed = _named(sink, files, before if mode == "append" else [])
-            _check_twins(target, placed)
-            _check_folders(target, placed)
-            _check_free(target, placed, mode)
-            stale = sorted(set(before) - {file.name for file in placed}) if mode == "overwrite" else []
-            _move(target, placed, stale, staged.folder)
-    names = tuple(file.name for file in placed)
-    return WriteResult(
-        target.shown, names, sum(file.rows for file in placed), sum(sizes.values()), tuple(staged.failures)
-    )
+            moves = _moves(target, sink, staged, before, mode)
+            _check_twins(target, moves.placed)
+            _check_folders(target, moves.placed)
+            _check_free(target, moves.placed, mode)
+            move(target, moves, staged.folder)
+    return moves.result(target.shown)
+
+
+def _moves(target: Target, sink: Sink, staged: Staged, before: Sequence[str], mode: WriteMode) -> Moves:
+    """Decide what moves where."""
+    job = Journal(staged.folder).job()
+    placed = _named(sink, staged.files, before if mode == "append" else [])
+    stale = set(before) - {file.name for file in placed} if mode == "overwrite" else set()
+    beside = [] if staged.is_one_file else _errors_beside(target, staged, is_anew=mode == "overwrite")
+    if mode == "overwrite" and not staged.is_one_file and not beside and target.kind(ERRORS) is not None:
+        stale.add(ERRORS)
+    is_marked = not staged.is_one_file and bool(placed or stale or beside)
+    sizes = sum(os.stat(file.path).st_size for file in placed)
+    return Moves(job.fingerprint if job else "", placed, sorted(stale), beside, is_marked, sizes, staged.failures)
+
+
+def _errors_beside(target: Target, staged: Staged, *, is_anew: bool) -> list[Placed]:
+    """Stage the list of the rows that failed, after those that are listed there unless all is written anew."""
+    if not staged.failures:
+        return []
+    import polars as pl  # noqa: PLC0415 - only where rows failed
+
+    frame = error_frame(staged.failures)
+    if not is_anew and target.kind(ERRORS) == "file":
+        frame = pl.concat([pl.read_parquet(target.read(ERRORS)), frame], how="diagonal_relaxed")
+    path = staged.folder / ERRORS
+    frame.write_parquet(path)
+    sync_to_disk(path)
+    return [Placed(str(path), ERRORS, 0)]
 
 
 @contextmanager
@@ -246,7 +251,7 @@ def _ignores_case(folder: Path) -> bool:
 
 def _check_folders(target: Target, placed: Sequence[Placed]) -> None:
     """Refuse a file in the way of a folder, and a link, which may lead elsewhere."""
-    for folder in _folders(placed):
+    for folder in folders_of(placed):
         if target.kind(folder) not in (None, "directory"):
             place = f"{target.shown}/{folder}"
             raise OutputExistsError(f"{place!r} is a file or a link, and a folder of that name is needed")
@@ -257,49 +262,6 @@ def _check_free(target: Target, placed: Sequence[Placed], mode: WriteMode) -> No
         kind = target.kind(file.name)
         if kind == "directory" or (kind is not None and mode != "overwrite"):
             raise _exists(target, file.name)
-
-
-def _folders(placed: Sequence[Placed]) -> list[str]:
-    """Name the folders of files, outer ones first."""
-    inner = {PurePosixPath(file.name.rpartition("/")[0]) for file in placed}
-    return sorted({str(folder) for path in inner for folder in (path, *path.parents) if folder.name})
-
-
-def _move(target: Target, placed: Sequence[Placed], stale: Sequence[str], staging: Path) -> None:
-    """Put files into place and remove stale ones, or undo it all."""
-    made = [folder for folder in _folders(placed) if target.kind(folder) is None]
-    aside: dict[str, str] = {}
-    put: list[str] = []
-    drain_drive(staging)
-    try:
-        replaced = [file.name for file in placed if target.kind(file.name) is not None]
-        for number, name in enumerate([*replaced, *stale]):
-            path = str(staging / f"aside-{number}")
-            target.set_aside(name, path)
-            aside[name] = path
-        for file in placed:
-            put.append(file.name)
-            target.put(file.path, file.name)
-        target.settle(sorted({str(PurePosixPath(file.name).parent) for file in placed} | set(made)))
-        for name in stale:
-            target.remove(name)
-    except BaseException:
-        _undo(target, put, aside, made)
-        raise
-    target.forget(list(aside.values()))
-    for folder in sorted({name.rpartition("/")[0] for name in stale} - {""}, reverse=True):
-        target.remove_empty(folder)
-
-
-def _undo(target: Target, put: Sequence[str], aside: Mapping[str, str], made: Sequence[str]) -> None:
-    for name in put:
-        if name not in aside:
-            target.remove(name)
-    for name, path in aside.items():
-        target.restore(name, path)
-    for folder in reversed(made):
-        target.remove_empty(folder)
-    target.forget(list(aside.values()))
 
 
 def _exists(target: Target, name: str) -> OutputExistsError:

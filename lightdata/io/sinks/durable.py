@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -31,6 +32,23 @@ def sync_to_disk(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_whole(path: Path, content: bytes, *, is_forced: bool = False) -> None:
+    """Write a small file that is there whole or not at all; ``is_forced`` waits until it is on disk.
+
+    Raises
+    ------
+    OSError
+        If the disk fails, or is full.
+    """
+    fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    fresh.write_bytes(content)
+    if is_forced:
+        sync_to_disk(fresh)
+    os.replace(fresh, path)
+    if is_forced:
+        sync_to_disk(path.parent)
 
 
 def drain_drive(folder: str | os.PathLike[str]) -> None:
@@ -98,15 +116,22 @@ def claim(path: Path) -> int | None:
     return _own(path, wait=True)
 
 
+def adopt(path: Path) -> int | None:
+    """Claim a file that has lost its owner; ``None`` if it has one, or where that cannot be known."""
+    if sys.platform == "win32" or not path.is_file():
+        return None
+    try:
+        return _own(path, wait=False)
+    except OSError:
+        return None
+
+
 def is_orphan(path: Path) -> bool:
     """Whether a file that :func:`claim` made has lost its owner; ``False`` where that cannot be known."""
-    if sys.platform == "win32" or not path.is_file():
+    descriptor = adopt(path)
+    if descriptor is None:
         return False
-    try:
-        descriptor = _own(path, wait=False)
-    except OSError:
-        return False
-    os.close(descriptor or 0)
+    os.close(descriptor)
     return True
 
 

@@ -11,21 +11,19 @@ import shutil
 import stat
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from lightdata.errors import ArgumentError
+from lightdata.errors import ArgumentError, ExecutionError
 from lightdata.io.location import Entry, FileSystem, Location, locate, remote_entries
-from lightdata.io.sinks.durable import claim, drain_drive, is_orphan, locked, sync_to_disk
+from lightdata.io.sinks.durable import drain_drive, locked, sync_to_disk
 
-_PREFIX = ".lightdata-"
-_OWNER = "owner"
-_ATTEMPTS = 100
-"""How often a folder is made anew that another job, ending empty-handed, took away."""
+HIDDEN = ".lightdata-"
+"""What all names begin with that are ours alone."""
 
 
 class Target(Protocol):
@@ -44,8 +42,16 @@ class Target(Protocol):
         """List the names in a folder, with their kinds; nothing if it is not there."""
         ...
 
-    def staging(self) -> AbstractContextManager[Path]:
-        """Have a folder for files that wait; it is gone afterwards, come what may."""
+    def staging_root(self) -> Path:
+        """Give the folder of this machine in which those for files that wait are made."""
+        ...
+
+    def make_root(self) -> None:
+        """Make that folder, if it is not there."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Read a file."""
         ...
 
     def alone(self) -> AbstractContextManager[None]:
@@ -54,6 +60,10 @@ class Target(Protocol):
 
     def put(self, path: str, name: str) -> None:
         """Put a staged file into place, whole, replacing what is there."""
+        ...
+
+    def take_back(self, name: str, path: str) -> None:
+        """Have a file staged again that was put into place, or that may not have been."""
         ...
 
     def set_aside(self, name: str, aside: str) -> None:
@@ -125,25 +135,22 @@ class LocalTarget:
         names = sorted(os.listdir(self.folder / folder))
         return [(name, self.kind(f"{folder}/{name}" if folder else name) or "other") for name in names]
 
-    @contextmanager
-    def staging(self) -> Iterator[Path]:
-        """Have a hidden folder inside the target, on its file system; those of jobs that died are removed first."""
-        made = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
-        staging, owner = self._begin()
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            if owner is not None:
-                os.close(owner)
-            for folder in made:
-                with suppress(OSError):  # others have put something there
-                    folder.rmdir()
+    def staging_root(self) -> Path:
+        """Give the target: what waits there is on its file system."""
+        return self.folder
+
+    def make_root(self) -> None:
+        """Make the target, if it is not there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self, name: str) -> bytes:
+        """Read a file."""
+        return (self.folder / name).read_bytes()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Wait for other jobs that put files here, and keep them out."""
-        with locked(self.folder / f"{_PREFIX}lock"):
+        with locked(self.folder / f"{HIDDEN}lock"):
             yield
 
     def put(self, path: str, name: str) -> None:
@@ -154,6 +161,11 @@ class LocalTarget:
         except FileNotFoundError:  # the first of its folder
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, final)
+
+    def take_back(self, name: str, path: str) -> None:
+        """Have a file staged again that was put into place; one that never was is staged still."""
+        if not os.path.lexists(path):
+            os.replace(self.folder / name, path)
 
     def set_aside(self, name: str, aside: str) -> None:
         """Keep a file under a second name on its file system."""
@@ -187,39 +199,6 @@ class LocalTarget:
                 sync_to_disk(folder)
         drain_drive(self.folder)
 
-    def _begin(self) -> tuple[Path, int | None]:
-        staging = self.folder / f"{_PREFIX}{uuid.uuid4().hex}"
-        for attempt in range(_ATTEMPTS):
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                with self.alone():
-                    self._remove_orphans()
-                    return staging, _claimed(staging)
-            except FileNotFoundError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError  # pragma: no cover - the last attempt raises
-
-    def _remove_orphans(self) -> None:
-        for folder in self.folder.glob(f"{_PREFIX}*"):
-            if is_orphan(folder / _OWNER) or _is_unclaimed(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _claimed(staging: Path) -> int | None:
-    """Make a folder that says whose it is; done while no other job looks."""
-    staging.mkdir()
-    try:
-        return claim(staging / _OWNER)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-
-
-def _is_unclaimed(folder: Path) -> bool:
-    """Whether who made a folder died before it could say so: under the lock, nobody is about to."""
-    return sys.platform != "win32" and folder.is_dir() and not (folder / _OWNER).exists()
-
 
 @dataclass(frozen=True, slots=True)
 class RemoteTarget:
@@ -231,9 +210,6 @@ class RemoteTarget:
     location: Location
     shown: str
     """The folder, as the user wrote it."""
-
-    key: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Names what is set aside."""
 
     def kind(self, name: str) -> str | None:
         """Say ``file``, ``directory`` or ``other``; ``None`` where nothing is."""
@@ -250,11 +226,28 @@ class RemoteTarget:
         except FileNotFoundError:
             return []
 
-    @contextmanager
-    def staging(self) -> Iterator[Path]:
-        """Have a temporary folder of this machine."""
-        with tempfile.TemporaryDirectory(prefix="lightdata-") as folder:
-            yield Path(folder)
+    def staging_root(self) -> Path:
+        """Give a temporary folder of this user's, the same for the same target."""
+        digest = blake2b(self._place("").encode(), digest_size=8).hexdigest()
+        user = getattr(os, "getuid", int)()
+        return Path(tempfile.gettempdir()) / f"lightdata-{user}-{digest}"
+
+    def make_root(self) -> None:
+        """Make that folder, for this user alone.
+
+        Raises
+        ------
+        ExecutionError
+            If somebody else has made it.
+        """
+        root = self.staging_root()
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if sys.platform != "win32" and (root.is_symlink() or root.stat().st_uid != os.getuid()):
+            raise ExecutionError(f"{str(root)!r}, where files wait for their upload, is not this user's; remove it")
+
+    def read(self, name: str) -> bytes:
+        """Read a file."""
+        return bytes(self.location.remote.cat_file(self._place(name)))
 
     def alone(self) -> AbstractContextManager[None]:
         """Do nothing: there are no locks."""
@@ -265,6 +258,10 @@ class RemoteTarget:
         place = self._place(name)
         self.location.remote.makedirs(place.rpartition("/")[0], exist_ok=True)
         self.location.remote.put_file(path, place)
+
+    def take_back(self, name: str, path: str) -> None:
+        """Remove a file that was uploaded; it is staged still."""
+        self.remove(name)
 
     def set_aside(self, name: str, aside: str) -> None:
         """Copy a file, where it is, to a hidden folder of the target."""
@@ -278,8 +275,9 @@ class RemoteTarget:
 
     def forget(self, asides: list[str]) -> None:
         """Remove what was set aside."""
-        if asides:
-            self.location.remote.rm(self._place(f"{_PREFIX}{self.key}"), recursive=True)
+        for folder in {self._aside(aside).rpartition("/")[0] for aside in asides}:
+            with suppress(FileNotFoundError):
+                self.location.remote.rm(folder, recursive=True)
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -299,7 +297,7 @@ class RemoteTarget:
         return f"{self.location.path.rstrip('/')}/{name}" if name else self.location.path
 
     def _aside(self, aside: str) -> str:
-        return self._place(f"{_PREFIX}{self.key}/{os.path.basename(aside)}")
+        return self._place("/".join(Path(aside).parts[-2:]))
 
     def _entries(self, folder: str) -> Iterator[Entry]:
         return remote_entries(self.location.remote, self._place(folder))

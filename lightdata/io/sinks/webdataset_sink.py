@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -208,18 +209,25 @@ class _Shard:
 
 
 def _fill_in_keys(path: Path, first: int) -> None:
-    """Count the rows of a shard from those before it: headers are written anew, where they stand."""
+    """Count the rows of a shard from those before it: headers are written anew, where they stand.
+
+    The file has another name meanwhile: nobody takes one for whole that was left halfway.
+    """
     if not first or not path.name.startswith(_NUMBERED):
         return
-    with tarfile.open(path) as tar:
+    halfway = path.with_name(f"halfway-{path.name}")
+    os.replace(path, halfway)
+    with tarfile.open(halfway) as tar:
         members = tar.getmembers()
-    with path.open("r+b") as file:
+    before = int(members[0].name.partition(".")[0]) if members else 0  # not 0 where this was done already
+    with halfway.open("r+b") as file:
         for member in members:
             stem, _, ending = member.name.partition(".")
-            member.name = f"{first + int(stem):0{_ROW_DIGITS}d}.{ending}"
+            member.name = f"{first + int(stem) - before:0{_ROW_DIGITS}d}.{ending}"
             file.seek(member.offset)
             file.write(member.tobuf(tarfile.GNU_FORMAT))
-    sync_to_disk(path)
+    sync_to_disk(halfway)
+    os.replace(halfway, path)
 
 
 def _checked_key(key: Any) -> str:

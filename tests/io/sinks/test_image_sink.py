@@ -31,13 +31,16 @@ def opened(path):
 
 def tree(root):
     return sorted(
-        os.path.relpath(os.path.join(folder, name), root) for folder, _, names in os.walk(root) for name in names
+        os.path.relpath(os.path.join(folder, name), root)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if not name.startswith("_")
     )
 
 
 def everything(root):
     """List files and folders, hidden ones too."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != "_SUCCESS")
 
 
 @pytest.mark.parametrize("workers", [0, 2])

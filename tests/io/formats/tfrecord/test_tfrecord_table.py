@@ -134,7 +134,7 @@ def test_what_is_written_is_read_back(tmp_path, compression, ending):
         ld.col("image").image.resize(2, 2).alias("small"),
     )
     results = [images.write_tfrecords(tmp_path / name, compression=compression) for name in ("out", "again")]
-    files = [sorted((tmp_path / name).iterdir()) for name in ("out", "again")]
+    files = [sorted((tmp_path / name).glob("part-*")) for name in ("out", "again")]
     assert [file.name for file in files[0]] == [f"part-00000.tfrecords{ending}"]
     assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
     assert results[0].rows == 3
