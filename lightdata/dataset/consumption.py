@@ -31,6 +31,8 @@ from lightdata.types.schema import Schema
 if TYPE_CHECKING:
     from typing import Self
 
+    from lightdata.io.sinks.journal import Journal
+
 
 class Consumption(Combining):
     """A query that can be run."""
@@ -293,13 +295,15 @@ class Consumption(Combining):
             raise NotRunError("errors: this dataset has not run yet; run it first with take(), count() or another verb")
         return error_frame(self._log.errors)
 
-    def _run(self, plan: Plan, *, verb: str, pixels: bool = False, kept: bool = False) -> Iterator[Any]:
+    def _run(
+        self, plan: Plan, *, verb: str, pixels: bool = False, kept: bool = False, journal: Journal | None = None
+    ) -> Iterator[Any]:
         """Run a plan in the name of this dataset; the run begins when the first batch is asked for."""
         log = RunLog()
         self._keep(log)
         try:
             with terminations_raised():
-                yield from run(plan, verb=verb, log=log, pixels=pixels, kept=kept)
+                yield from run(plan, verb=verb, log=log, pixels=pixels, kept=kept, journal=journal)
         finally:
             log.end()
 

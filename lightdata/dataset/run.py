@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -30,6 +30,9 @@ from lightdata.plan.seed import with_seeds
 from lightdata.plan.verify import verify
 from lightdata.report.progress import with_progress
 from lightdata.report.run_log import RunLog
+
+if TYPE_CHECKING:
+    from lightdata.io.sinks.journal import Journal
 
 _INLINE_TASKS = 4
 """Tasks that a query for a few rows runs in the calling process before it asks workers: it mostly ends sooner."""
@@ -60,7 +63,9 @@ def executed_by(choose: ExecutorFor) -> Iterator[None]:
         _executor_for.reset(token)
 
 
-def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool = False) -> Iterator[Any]:
+def run(
+    plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool = False, journal: Journal | None = None
+) -> Iterator[Any]:
     """Stream the rows of a plan as batches, in order.
 
     Parameters
@@ -74,6 +79,8 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool 
         Decode image columns where the work is done, for a consumer that asks for pixels.
     kept : bool
         Give what a consumer may keep: batches that hold no worker's memory, or the frames that Polars made.
+    journal : Journal, optional
+        Of a query that writes: what was done before, and where what is done is noted.
     """
     verify(plan)
     log.max_errors = _max_errors(plan)
@@ -83,7 +90,8 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool 
     if config().optimize:
         plan, _ = optimize(plan)
     pipeline = lower(plan, workers=worker_count(), pixels=pixels, frames=kept)
-    batches = _executor_for.get()(plan, log).run(pipeline)
+    executor = _executor_for.get()(plan, log)
+    batches = executor.run(pipeline) if journal is None else _resumed(pipeline, executor, journal, log)
     rows = rows_written if isinstance(plan, Write) else len
 
     def counted(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -100,6 +108,16 @@ def run(plan: Plan, *, verb: str, log: RunLog, pixels: bool = False, kept: bool 
     finally:
         close(batches)
         log.tell()
+
+
+def _resumed(pipeline: Pipeline, executor: Executor, journal: Journal, log: RunLog) -> Iterator[pa.RecordBatch]:
+    """Run a query that writes from where it was cut off."""
+    from lightdata.physical.checkpoint import Checkpoint, can_go_on  # noqa: PLC0415 - only for queries that are written
+
+    if not can_go_on(pipeline):
+        return executor.run(pipeline)
+    checkpoint = Checkpoint(journal, log)
+    return checkpoint.noting(executor.run(checkpoint.begin(pipeline)))
 
 
 def _max_errors(plan: Plan) -> float | None:

@@ -27,7 +27,7 @@ from lightdata.types.schema import Schema
 if TYPE_CHECKING:
     # Most queries are not written, so the functions below import what writes.
     from lightdata.io.sinks.commit import Staged, WriteMode
-    from lightdata.io.sinks.journal import Job
+    from lightdata.io.sinks.journal import Job, Journal
     from lightdata.io.sinks.result import WriteResult
     from lightdata.io.sinks.target import Target
 
@@ -113,13 +113,13 @@ class Writing(Consumption):
                     journal = stack.enter_context(staging(to.target, job, resume=to.resume))
                 job = journal.job() or job
                 seeded = with_seeds(self._plan, job.seed)
-                staged = self._stage(replace(write, input=seeded, directory=str(journal.folder.absolute())))
+                staged = self._stage(replace(write, input=seeded, directory=str(journal.folder.absolute())), journal)
                 if joined is not None:
                     with write_errors(to.target.shown):
                         staged = staged._replace(files=joined(staged.files, journal.folder))
                 return commit(to.target, sink, staged._replace(is_one_file=to.file is not None), mode=to.at_commit)
 
-    def _stage(self, plan: Write) -> Staged:
+    def _stage(self, plan: Write, journal: Journal) -> Staged:
         """Run a query; rows are missing that a step let go, that could not be written, or whose image is null."""
         from lightdata.io.sinks.commit import Staged  # noqa: PLC0415 - only for queries that are written
 
@@ -127,7 +127,7 @@ class Writing(Consumption):
         files: list[StagedFile] = []
         failures: list[RowError] = []
         rows = 0
-        for batch in self._run(plan, verb=stage):
+        for batch in self._run(plan, verb=stage, journal=journal):
             described = [StagedFile(**row) for row in batch.to_pylist()]
             for number, file in enumerate(described):
                 if not file.path:

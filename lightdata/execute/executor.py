@@ -54,8 +54,8 @@ class _Streams:
         batches: Iterator[pa.RecordBatch] | None = None
         tasks: Iterator[ReadTask] = iter(())
         match pipeline.start:
-            case SourceScan(source=source, pushdowns=pushdowns, task_rows=rows):
-                tasks = source.tasks(pushdowns, task_rows=rows)
+            case SourceScan() as scan:
+                tasks = scan.tasks()
                 self._open.append(tasks)
             case SharedRows() as shared:
                 batches = self._opened(self._spool(shared).read())

@@ -8,8 +8,7 @@ from functools import partial
 import pyarrow as pa
 
 from lightdata.execute.executor import run_steps
-from lightdata.execute.message import task_bytes
-from lightdata.io.source import ReadTask
+from lightdata.io.source import ReadTask, task_bytes
 from lightdata.physical.stage import Context, Pipeline, WorkStage
 from lightdata.report.run_log import RunLog, StageLog
 
@@ -26,7 +25,8 @@ class InlineExecutor:
 
     def run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
         """Work off tasks here."""
-        return run_here(stage, tasks, Context(tally=self._log.stage(stage.name)), StageLog(self._log))
+        context = Context(tally=self._log.stage(stage.name), number=stage.begins.tasks)
+        return run_here(stage, tasks, context, self._log.stage_log(stage, stage.begins))
 
 
 def run_here(stage: WorkStage, tasks: Iterator[ReadTask], context: Context, log: StageLog) -> Iterator[pa.RecordBatch]:
@@ -35,7 +35,7 @@ def run_here(stage: WorkStage, tasks: Iterator[ReadTask], context: Context, log:
         for task in tasks:
             context.content = partial(task_bytes, task)
             yield from stage.run(task, context)
-            log.add(context.account.told())
+            log.add([context.account.told()])
             context.number += 1
     finally:
         context.close()

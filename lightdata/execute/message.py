@@ -22,12 +22,10 @@ How a worker is used. Code that disagrees with this is wrong.
 
 from __future__ import annotations
 
-import pickle
 from typing import NamedTuple
 
 from lightdata.config import Config
 from lightdata.errors import RowError
-from lightdata.io.source import ReadTask
 from lightdata.kernels.tally import Tally
 from lightdata.report.account import Told
 
@@ -67,11 +65,6 @@ class TaskMessage(NamedTuple):
 
     lost: RowError | None = None
     """Why that row is not to be looked at, but taken as failed."""
-
-
-def task_bytes(task: ReadTask) -> bytes:
-    """Pickle a task: the same bytes wherever the same rows are to be read."""
-    return pickle.dumps(task, protocol=5)
 
 
 class AckMessage(NamedTuple):

@@ -96,20 +96,21 @@ class PoolExecutor:
 
     def run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask]) -> Iterator[pa.RecordBatch]:
         """Work off tasks: the first few here, where a query that wants few rows ends before a worker has started."""
-        return self._run_stage(stage, tasks, Context(tally=self._log.stage(stage.name)))
+        return self._run_stage(stage, tasks, Context(tally=self._log.stage(stage.name), number=stage.begins.tasks))
 
     def _run_stage(self, stage: WorkStage, tasks: Iterator[ReadTask], context: Context) -> Iterator[pa.RecordBatch]:
         here = islice(tasks, self._inline_tasks if stage.is_heavy else None)  # None: all of them
-        log = StageLog(self._log)
+        log = self._log.stage_log(stage, stage.begins)
         yield from run_here(stage, here, context, log)
-        first, second = next(tasks, None), next(tasks, None)
+        first = next(tasks, None)
         if first is None:
             return
-        if second is None and is_small(stage, first):
+        is_only, others = _peeked(tasks)
+        if is_only and is_small(stage, first):
             yield from run_here(stage, iter([first]), context, log)
             return
         count = min(self._workers, stage.max_workers or self._workers)
-        rest = chain([first] if second is None else [first, second], tasks)
+        rest = chain([first], others)
         with leased(count, context.tally, arena_bytes(self._stage_bytes, count)) as workers:
             yield from _StageRun(stage, rest, workers, log, self._stage_bytes, context.number).batches()
 
@@ -166,12 +167,10 @@ class _StageRun:
                 del batch  # a slot is free when the consumer lets go, not when the next batch comes
                 worker.send(AckMessage(nbytes, worker.view.take_freed() if worker.view else []))
             elif head.error is not None:
-                for told in head.told:
-                    self._log.add(told)
+                self._log.add(head.told)
                 raise head.error
             elif head.is_done:
-                for told in head.told:
-                    self._log.add(told)  # in row order, whichever worker was first
+                self._log.add(head.told)  # in row order, whichever worker was first
                 self._order.popleft()
                 del self._by_number[head.number]
             else:
@@ -278,6 +277,19 @@ class _StageRun:
                 f"a worker {death.words}; so ended {DEATHS} others before it, and nothing was done between: "
                 f"{self._stage.name}. Something that all rows need is broken, such as a library or a model"
             )
+
+
+def _peeked(tasks: Iterator[ReadTask]) -> tuple[bool, Iterator[ReadTask]]:
+    """Say whether there are no more tasks, and give those there are; an error of the next one is raised in its turn."""
+    try:
+        second = next(tasks, None)
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        return False, map(_raise, [error])
+    return second is None, tasks if second is None else chain([second], tasks)
+
+
+def _raise(error: Exception) -> ReadTask:
+    raise error
 
 
 def _arrived(worker: Worker, message: BatchMessage) -> pa.RecordBatch:

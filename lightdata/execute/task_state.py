@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from lightdata.errors import HungRowError, LostRowError, RowError, RowTimeoutError, WorkerDiedError
-from lightdata.execute.message import TaskMessage, task_bytes
+from lightdata.execute.message import TaskMessage
 from lightdata.io.memory import BatchTask
-from lightdata.io.source import ReadTask
+from lightdata.io.source import ReadTask, task_bytes
 from lightdata.io.uris.redaction import visible
 from lightdata.report.account import Told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -77,6 +78,11 @@ class ReadTask(Protocol):
     def read(self, failures: list[RowError] | None = None) -> Iterator[pa.RecordBatch]:
         """Produce the rows of this share, in order, in canonical types; rows that are let go are added to failures."""
         ...
+
+
+def task_bytes(task: ReadTask) -> bytes:
+    """Pickle a task: the same bytes wherever the same rows are to be read."""
+    return pickle.dumps(task, protocol=5)
 
 
 @runtime_checkable

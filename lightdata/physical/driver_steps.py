@@ -35,6 +35,24 @@ class LimitRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropRows:
+    """Leave out the first ``n`` rows."""
+
+    n: int
+
+    def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Pass on the rows after them."""
+        left = self.n
+        for batch in batches:
+            if left < batch.num_rows or not batch.num_rows:
+                yield batch.slice(left) if left else batch
+            left -= min(left, batch.num_rows)
+
+    def __str__(self) -> str:
+        return f"without the first {self.n} rows"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rebatch:
     """Cut the stream every ``rows`` rows, whatever the tasks were."""
 

@@ -12,7 +12,8 @@ from lightdata.errors import RowError
 from lightdata.expr.deferred import is_deferred
 from lightdata.io.source import URI, Pushdowns, ReadTask, Source
 from lightdata.kernels.tally import Tally, building, tallied
-from lightdata.report.account import Account
+from lightdata.physical.passed_tasks import PassedTasks
+from lightdata.report.account import Account, Boundary
 
 
 @dataclass(slots=True)
@@ -101,6 +102,9 @@ class WorkStage:
     max_workers: int | None = None
     """Workers that may run it, where a user limits the copies of a function."""
 
+    begins: Boundary = field(default_factory=Boundary)
+    """What was done before, in a run that was cut off and that goes on here."""
+
     def run(self, task: ReadTask, context: Context) -> Iterator[pa.RecordBatch]:
         """Read a task and pass it through all operators; ``context.account`` then tells what became of its rows."""
         context.tally.tasks += 1
@@ -145,6 +149,13 @@ class SourceScan:
     source: Source
     pushdowns: Pushdowns
     task_rows: int
+    passed: PassedTasks | None = None
+    """Counts the tasks, where a run may be cut off and go on."""
+
+    def tasks(self) -> Iterator[ReadTask]:
+        """Cut the source."""
+        tasks = self.source.tasks(self.pushdowns, task_rows=self.task_rows)
+        return tasks if self.passed is None else self.passed.after(tasks)
 
 
 class Confluence(Protocol):

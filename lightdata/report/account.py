@@ -13,11 +13,30 @@ _SOURCE = -1
 """Stands for what read the task, before the first operator."""
 
 
+class Boundary(NamedTuple):
+    """The end of a task of a stage, counted from where the stage began; a stage may go on from there."""
+
+    tasks: int = 0
+    seen: tuple[int, ...] = ()
+    """Rows that were handed to each operator."""
+
+    rows: int = 0
+    """Rows that came out."""
+
+    @property
+    def seen_first(self) -> int:
+        """Rows that came in."""
+        return self.seen[0] if self.seen else self.rows
+
+
 class Told(NamedTuple):
     """What is known of a task when it has ended."""
 
     seen: tuple[int, ...] = ()
     """Rows that were handed to each operator."""
+
+    rows: int = 0
+    """Rows that came out."""
 
     failures: tuple[tuple[int, RowError], ...] = ()
     """Rows that failed and were let go: the operator, and the error, whose row counts those that operator was given."""
@@ -30,6 +49,7 @@ class Account:
         self._operators = operators
         self._seen = [0] * len(operators)
         self._before = [0] * len(operators)
+        self._rows = 0
         self._failures: list[tuple[int, RowError]] = []
 
     def entering(self, place: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -52,7 +72,7 @@ class Account:
 
     def told(self) -> Told:
         """Sum up."""
-        return Told(tuple(self._seen), tuple(self._failures))
+        return Told(tuple(self._seen), self._rows, tuple(self._failures))
 
     def restore(self, told: Told) -> None:
         """Take what was told of a task that was done before for what became of this one."""
@@ -67,6 +87,7 @@ class Account:
         ExecutionError
             If not: that is a mistake of lightdata's.
         """
+        self._rows = rows_out
         given_by = [*self._seen[1:], rows_out]
         for place, operator in enumerate(self._operators):
             seen, given = self._seen[place], given_by[place]

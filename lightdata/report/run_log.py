@@ -10,13 +10,13 @@ How failed rows are counted. Code that disagrees with this is wrong.
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 from lightdata.errors import FunctionError, RowError, TooManyErrorsError
 from lightdata.kernels.tally import Tally
-from lightdata.report.account import Told
+from lightdata.report.account import Boundary, Told
 from lightdata.report.stats import Stats
 
 _LOG = logging.getLogger("lightdata")
@@ -43,6 +43,12 @@ class RunLog:
         self.rows_seen = 0
         """Rows that were looked at, by the stage that looked at most."""
 
+        self.keeps_ends = False
+        """Whether stages keep what was told of each task."""
+
+        self.stage_logs: dict[int, StageLog] = {}
+        """Those of the stages that have begun, by the ``id`` of the stage."""
+
         self._let_go = 0
         self._stages: list[tuple[str, Tally]] = []
         self._started = perf_counter()
@@ -53,6 +59,13 @@ class RunLog:
         counts = Tally()
         self._stages.append((name, counts))
         return counts
+
+    def stage_log(self, stage: object, begins: Boundary) -> StageLog:
+        """Give what takes note of the tasks of a stage."""
+        log = self.stage_logs[id(stage)] = StageLog(self, begins)
+        if self.keeps_ends:
+            log.ends = deque()
+        return log
 
     def end(self) -> None:
         """Stop the clock."""
@@ -124,7 +137,7 @@ class RunLog:
         if not self._let_go:
             return
         rows = "1 row" if self._let_go == 1 else f"{self._let_go} rows"
-        first = "; ".join(str(failure) for failure in self.errors[:_EXAMPLES])
+        first = "; ".join(str(failure) for failure in self.errors[: min(_EXAMPLES, self._let_go)])
         more = "; …" if self._let_go > _EXAMPLES else ""
         _LOG.warning("%s failed and went on as on_error says: %s%s", rows, first, more)
 
@@ -132,17 +145,26 @@ class RunLog:
 class StageLog:
     """Takes what the tasks of one stage tell, in their order, and counts their rows on."""
 
-    def __init__(self, log: RunLog) -> None:
+    def __init__(self, log: RunLog, begins: Boundary) -> None:
         self._log = log
-        self._before: list[int] = []
+        self._at = begins
+        self.ends: deque[tuple[Boundary, list[RowError]]] | None = None
+        """What was told of each task, where somebody asks for it."""
 
-    def add(self, told: Told) -> None:
-        """Take note of a task that ended."""
-        before = self._before or [0] * len(told.seen)
-        self._before = [old + new for old, new in zip(before, told.seen, strict=True)]
-        self._log.rows_seen = max(self._log.rows_seen, *self._before, 0)
-        if told.failures:
-            self._log.add_failures(error if at < 0 else error.moved(before[at]) for at, error in told.failures)
+    def add(self, parts: Sequence[Told]) -> None:
+        """Take note of a task that ended, and that was done in some parts."""
+        failures: list[RowError] = []
+        for told in parts:
+            before = self._at.seen or (0,) * len(told.seen)
+            seen = tuple(old + new for old, new in zip(before, told.seen, strict=True))
+            self._at = Boundary(self._at.tasks, seen, self._at.rows + told.rows)
+            self._log.rows_seen = max(self._log.rows_seen, *seen, 0)
+            failures += [error if at < 0 else error.moved(before[at]) for at, error in told.failures]
+        self._at = self._at._replace(tasks=self._at.tasks + 1)
+        if self.ends is not None:
+            self.ends.append((self._at, failures))
+        if failures:
+            self._log.add_failures(failures)
 
 
 def _reason(error: RowError) -> str:

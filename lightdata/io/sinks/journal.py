@@ -4,6 +4,8 @@ How a job is taken up again. Code that disagrees with this is wrong.
   Header    ``job.json`` says which query it is, and the seed of its random steps.
   Done      A task that is written says so in a small file of its own, after its files are on disk: those files, and
             what is to be told of its rows. What is not whole, or whose files are not as it says, was not done.
+  Line      Where a run has several stages, ``progress.jsonl`` tells how far all of them are (see
+            ``physical/checkpoint.py``).
   Key       A task is known by its number and by what it reads. One that reads other files than before is done anew.
   Trust     Nothing here is unpickled, and names that leave the folder are none. A folder of another user is not read.
 """
@@ -24,6 +26,7 @@ from lightdata.io.sinks.durable import replace_whole
 from lightdata.io.sinks.sink import StagedFile
 
 _HEADER = "job.json"
+_LINES = "progress.jsonl"
 _KINDS = {kind.__name__: kind for kind in RowError.__subclasses__()}
 
 
@@ -49,6 +52,14 @@ class Done(NamedTuple):
     """Rows that failed, each with the number of its operator."""
 
 
+class Line(NamedTuple):
+    """A task of the last stage that is staged, and where the whole run stands then."""
+
+    files: Sequence[StagedFile]
+    failures: tuple[RowError, ...]
+    point: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Journal:
     """The notes in a staging folder."""
@@ -69,7 +80,7 @@ class Journal:
     def note(self, key: str, done: Done) -> None:
         """Say that a task is done: its files are on disk."""
         told = {
-            "files": [file._replace(path=os.path.basename(file.path))._asdict() for file in done.files],
+            **self._told(done.files),
             "seen": done.seen,
             "failures": [[place, error_to_json(error)] for place, error in done.failures],
         }
@@ -88,6 +99,36 @@ class Journal:
     def has_done(self) -> bool:
         """Whether any task is."""
         return any(self.folder.glob("done-*"))
+
+    def add_line(self, line: Line) -> None:
+        """Note that a task is done, and all rows before it."""
+        told = {**self._told(line.files), "failures": errors_to_json(line.failures), "point": line.point}
+        with (self.folder / _LINES).open("ab", buffering=0) as file:
+            file.write(json.dumps(told).encode() + b"\n")
+
+    def lines(self) -> list[Line]:
+        """Give what was noted, up to the first line that is not whole or whose files are not as it says."""
+        found: list[Line] = []
+        try:
+            content = (self.folder / _LINES).read_bytes()
+        except FileNotFoundError:
+            return found
+        for row in content.split(b"\n"):
+            try:
+                told = json.loads(row)
+            except ValueError:
+                break
+            files = [self._staged(file) for file in told["files"]]
+            if not all(map(_is_whole, files)):
+                break
+            found.append(Line(files, tuple(map(error_from_json, told["failures"])), told["point"]))
+        kept = b"".join(content.splitlines(keepends=True)[: len(found)])
+        if kept != content:
+            replace_whole(self.folder / _LINES, kept)
+        return found
+
+    def _told(self, files: Sequence[StagedFile]) -> dict[str, Any]:
+        return {"files": [file._replace(path=os.path.basename(file.path))._asdict() for file in files]}
 
     def _staged(self, row: Mapping[str, Any]) -> StagedFile:
         file = StagedFile(**row)

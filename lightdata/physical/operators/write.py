@@ -42,7 +42,7 @@ class WriteOperator:
             with self._writing():
                 journal.note(key, done)
         else:
-            context.account.restore(Told(done.seen, done.failures))
+            context.account.restore(Told(done.seen, failures=done.failures))
         yield describe_files(done.files)
 
     def _written(self, batches: Iterator[pa.RecordBatch], context: Context) -> list[StagedFile]:
