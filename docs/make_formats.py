@@ -144,7 +144,7 @@ def _values(array: pa.Array) -> str:
 def options(function: Callable[..., Any]) -> str:
     """List the arguments of a reader or writer that are particular to it."""
     common = {"self", "path", "paths", "files", "filesystem", "options", "column", *FileOptions.__annotations__}
-    common |= {"mode"} if function.__name__.startswith("write_") else set()
+    common |= {"mode", "resume"} if function.__name__.startswith("write_") else set()
     names = [name for name in inspect.signature(function).parameters if name not in common]
     return ", ".join(f"`{name}`" for name in names)
 
@@ -180,8 +180,8 @@ def page() -> str:
         "## Doors",
         "",
         f"Every reader also takes {', '.join(f'`{name}`' for name in FileOptions.__annotations__)}; "
-        "every writer `mode` and `filesystem`. CSV, JSON and text are also read compressed (gz, bz2, zst, lz4), "
-        "TFRecord as GZIP and ZLIB, WebDataset as tar.gz.",
+        "every writer `mode`, `resume` and `filesystem`. CSV, JSON and text are also read compressed (gz, bz2, zst, "
+        "lz4), TFRecord as GZIP and ZLIB, WebDataset as tar.gz.",
         "",
         *table(["format", "read", "its options", "written", "its options", "endings"], doors),
         "",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lightdata.io.sinks.result import WriteResult
     from lightdata.io.sinks.target import Target
 
+PathLike = str | os.PathLike[str]
+
 _LOG = logging.getLogger("lightdata")
 
 Joined = Callable[[Sequence[StagedFile], Path], Sequence[StagedFile]]
@@ -96,6 +98,32 @@ class Writing(Consumption):
     Files are written by the workers into a staging folder, forced to disk, and moved into place together at the end;
     a run that fails leaves nothing, and what it would have replaced as it was. The moves of two jobs to one folder
     never mix.
+
+    What all verbs have in common:
+
+    path : folder, or the URL of one
+        Made if it is not there. URLs, and paths of ``filesystem``, are staged on this machine and uploaded at the end.
+    mode : "error", "overwrite", "append" or "ignore"
+        What to do where the folder holds such output: refuse, replace it (other files stay), number new files on after
+        the last, or do nothing, without running the query. Files named by their rows are never added to: one that is
+        there is an error unless it may be replaced.
+    resume : bool
+        Go on where the same query was killed, or failed with ``resume=True``: what it had written is not done again.
+        With ``mode="error"`` nothing is done where the output is complete. Another query there is an error.
+    filesystem : optional
+        An fsspec or pyarrow filesystem that the path belongs to.
+    min_rows_per_file, max_rows_per_file, max_file_bytes : int, optional
+        The rows of a part, the last one excepted, and the bytes at which a new one is begun. By default a part has
+        about 128 rows with images, more without.
+    partition_cols : sequence of str, optional
+        Columns that name folders, ``label=cat/part-00000.parquet``, and are left out of the files; read them again with
+        ``partitioning=ld.Partitioning("hive")``. Values are quoted as in URLs; null is ``__HIVE_DEFAULT_PARTITION__``.
+    on_error : "raise" or "skip"
+        What to do with a row that cannot be encoded: stop, or leave it out and list it in ``WriteResult.errors``.
+
+    Beside the files an empty ``_SUCCESS`` says that all are there, and ``_errors.parquet``, where rows failed, lists
+    them as ``WriteResult.errors`` does. pyarrow and lightdata pass over names that begin with ``_``; to read a folder
+    with ``_errors.parquet``, Polars is told ``hidden_file_prefix="_"``.
     """
 
     def _write(self, to: Destination, sink: Sink, *, multiple_of: int = 1, joined: Joined | None = None) -> WriteResult:
