@@ -83,11 +83,11 @@ def move(target: Target, moves: Moves, staging: Path) -> None:
             put.append(file)
             target.put(file.path, file.name)
         _end(target, moves, staging, made)
+        os.replace(staging / _NOTE, staging / _FINISHED)
     except BaseException:
         (staging / _NOTE).unlink(missing_ok=True)  # whoever finds this after a kill is to leave it
         _undo(target, put, aside, made)
         raise
-    os.replace(staging / _NOTE, staging / _FINISHED)
     target.forget(list(aside.values()))
     _remove_empty(target, moves)
 
