@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -65,6 +66,9 @@ RESTARTS = 3
 
 DEATHS = 16
 """Workers that may die while nothing is finished: more than it takes to find one row in a task."""
+
+_SLOW_S = 0.02
+"""Seconds for some tasks to come, above which the consumer is not to wait for more of them."""
 
 _BEAT_S = 1.0
 """Seconds between signs of life, at most."""
@@ -157,6 +161,7 @@ class _StageRun:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the stage's batches, in task order."""
         while True:
+            self._let_go()
             self._fill()
             if not self._order:
                 return
@@ -169,17 +174,30 @@ class _StageRun:
             elif head.error is not None:
                 self._log.add(head.told)
                 raise head.error
-            elif head.is_done:
-                self._log.add(head.told)  # in row order, whichever worker was first
-                self._order.popleft()
-                del self._by_number[head.number]
-            else:
+            elif not head.is_done:
                 self._receive()
 
+    def _let_go(self) -> None:
+        """Take note of the first tasks where nothing is left of them: in row order, whichever worker was first."""
+        while self._order and (head := self._order[0]).is_done and not head.batches and head.error is None:
+            self._log.add(head.told)
+            self._order.popleft()
+            del self._by_number[head.number]
+
     def _fill(self) -> None:
-        """Send tasks to workers that hold fewer than they may; an error of the source takes its place in the order."""
-        limit = _AHEAD * len(self._workers)
+        """Send tasks to workers that hold fewer than they may; an error of the source takes its place in the order.
+
+        Where tasks are slow to come, as those that another stage makes, what is ready goes to the consumer between.
+        """
+        limit, looked = _AHEAD * len(self._workers), time.monotonic()
         while not self._exhausted and len(self._order) < limit and (worker := self._hungry()) is not None:
+            if time.monotonic() - looked > _SLOW_S:
+                while self._receive(0):
+                    pass
+                looked = time.monotonic()
+                if self._order and self._order[0].has_come():
+                    return
+                continue  # the worker may have died
             state = TaskState(self._next, None)
             try:
                 state.task = next(self._tasks, None)
@@ -198,10 +216,11 @@ class _StageRun:
         worker = min(self._workers, key=lambda one: len(one.tasks))
         return worker if len(worker.tasks) < _QUEUED and worker not in self._held_back else None
 
-    def _receive(self) -> None:
-        """Wait for workers, and take what they say."""
+    def _receive(self, timeout_s: float = LOOK_S) -> bool:
+        """Wait for workers, and take what they say; whether any has said something."""
         connections: dict[Connection, Worker] = {worker.connection: worker for worker in self._workers}
-        for ready in wait(list(connections), LOOK_S):
+        spoken = wait(list(connections), timeout_s)
+        for ready in spoken:
             worker = connections[ready]  # type: ignore[index]  # wait gives back what it was given
             try:
                 message = worker.receive()
@@ -211,6 +230,7 @@ class _StageRun:
                 self._handle(worker, message)
         for worker, death in self._watch.look(self._workers, self._by_number):
             self._buried(worker, death)
+        return bool(spoken)
 
     def _handle(self, worker: Worker, message: Any) -> None:
         match message:

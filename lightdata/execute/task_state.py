@@ -123,6 +123,10 @@ class TaskState:
         self._received += batch.num_rows
         self.batches.append((worker, nbytes, batch))
 
+    def has_come(self) -> bool:
+        """Whether there is something to hand to the consumer, or to the next task."""
+        return bool(self.batches) or self.is_done or self.error is not None
+
     def handed_on(self, worker: Any, newcomer: Any) -> int:
         """Have what came from a worker acknowledged to the one in its place; gives its bytes."""
         mine = [nbytes for one, nbytes, _ in self.batches if one is worker]

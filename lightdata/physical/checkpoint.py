@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from lightdata.errors import RowError
+from lightdata.errors import ExecutionError, RowError
+from lightdata.io.sinks.commit import write_errors
 from lightdata.io.sinks.journal import Journal, Line
 from lightdata.io.sinks.sink import StagedFile
 from lightdata.physical.driver_steps import Conform, DropRows, Rebatch
@@ -80,7 +81,7 @@ class Checkpoint:
                 self._note()  # when the next is asked for, the task that gave this one has ended
             self._note()
         except BaseException:
-            with suppress(OSError):  # what ended the run matters more
+            with suppress(ExecutionError):  # what ended the run matters more
                 self._note()
             raise
         finally:
@@ -98,7 +99,8 @@ class Checkpoint:
                 failures = self._keep(number, rows) + failures
                 rows = self._kept[number].seen_first
             point = {"checksum": self._checksum(), "stages": self._kept}
-            self.journal.add_line(Line(files, tuple(failures), point))
+            with write_errors(str(self.journal.folder.parent)):
+                self.journal.add_line(Line(files, tuple(failures), point))
 
     def _keep(self, number: int, rows: int) -> list[RowError]:
         """Keep the tasks of a stage of whose output so many rows are written; gives those that failed in them."""

@@ -117,7 +117,7 @@ def has_moves(staging: Path) -> bool:
 
 def discard(staging: Path) -> None:
     """Remove a folder; what tells that its job has finished goes last."""
-    for path in staging.iterdir():
+    for path in staging.glob("*"):  # which may be gone
         if path.name != _FINISHED:
             with suppress(OSError):  # removed with the rest, if it can be
                 path.unlink()
