@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from faults.deaths import KINDS, PLACES, break_decoder, die, die_once, dying_in
 from fsspec import AbstractFileSystem
@@ -79,6 +80,14 @@ class DyingFiles(AbstractFileSystem):
     def cat_file(self, path, start=None, end=None, **options):
         with self._open(path) as file:
             return file.read()[start:end]
+
+
+class BreakingFiles(DyingFiles):
+    """The files of this machine, in a worker that cannot decode images of 17 pixels' width and live."""
+
+    def _open(self, path, mode="rb", **options):
+        breaking(17)({})
+        return open(path, mode)
 
 
 def killed_while_idle(kind):
@@ -245,6 +254,54 @@ def test_a_file_that_ends_its_reader_is_one_record(folder):
         assert len(rows) == (199 if on_error == "skip" else 200)
         (error,) = data.errors().rows(named=True)
         assert (error["uri"].rpartition("/")[2], error["code"], error["row"]) == ("100.png", "worker_died", 100)
+
+
+def breaking(width):
+    """Give a function of a row that has Pillow's decoders end the process at images of one width."""
+
+    def function(row):
+        from PIL import ImageFile
+
+        load = ImageFile.ImageFile.load
+
+        def dying(image):
+            if image.size[0] == width:
+                die("SIGSEGV")
+            return load(image)
+
+        ImageFile.ImageFile.load = dying if load.__name__ != "dying" else load
+        return row
+
+    return function
+
+
+def test_an_image_that_ends_its_decoder_is_null_in_expressions(tmp_path):
+    """Of .image.decode(on_error="null") too, such an image costs that value alone, and is told once."""
+    for number in range(80):
+        Image.new("RGB", (16 + (number == 41), 12)).save(tmp_path / f"{number:03d}.bmp")
+    files = ld.read_binary_files(tmp_path, include_paths=True).map(
+        breaking(17), schema={"bytes": pa.large_binary(), "path": pa.large_string()}
+    )
+    image = ld.col("bytes").image.decode(on_error="null")
+    data = files.select("path", small=image.image.resize(4, 4), whole=image)
+    rows = data.take_all()
+    assert [number for number, row in enumerate(rows) if row["small"] is None] == [41]
+    assert [number for number, row in enumerate(rows) if row["whole"] is None] == [41]
+    (error,) = data.errors().rows(named=True)
+    assert (error["code"], error["row"], error["cause"]) == ("worker_died", 41, "SIGSEGV")
+
+
+def test_a_file_of_frames_that_ends_its_decoder_is_one_record(tmp_path):
+    """With frames="all" a file that ends the process is left out alone."""
+    for number in range(80):
+        frames = [Image.new("RGB", (16 + (number == 41), 12), (place, 0, 0)) for place in range(2)]
+        frames[0].save(tmp_path / f"{number:03d}.gif", save_all=True, append_images=frames[1:])
+    for on_error in ("skip", "null"):
+        data = ld.read_images(tmp_path, filesystem=BreakingFiles("", ""), frames="all", on_error=on_error)
+        rows = data.take_all()
+        assert len(rows) == (158 if on_error == "skip" else 159)
+        (error,) = data.errors().rows(named=True)
+        assert (error["uri"].rpartition("/")[2], error["code"], error["row"]) == ("041.gif", "worker_died", 41)
 
 
 @pytest.mark.parametrize("hang", ["sleep", "lock", "SIGSTOP"])

@@ -21,6 +21,7 @@ from lightdata.kernels.encode import codec_of, encode_image
 from lightdata.kernels.header import count_frames, exif_tag
 from lightdata.kernels.stacked_rows import StackedRows
 from lightdata.physical.operators.picture import Picture, Place, headers_of, naming
+from lightdata.physical.stage import Context
 from lightdata.types.image import RAW, EncodedImage, ImageType, as_dynamic, dynamic_images
 from lightdata.types.image_spec import MODES
 from lightdata.types.operation import AsImage, Attribute, Decode, Encode, ImageOperation, Known, Operation, ToTensor
@@ -69,8 +70,16 @@ class PixelWork:
         """Whether it looks further than the header; a rare turn by EXIF orientation aside."""
         return not any(isinstance(step, Attribute) for step in self.rest)
 
-    def value(self, picture: Picture | DecodeError | None, place: Place, failed: dict[str, RowError]) -> Any:
-        """Compute one row; an image that may be broken and is goes to ``failed``, by its column."""
+    def value(
+        self, picture: Picture | DecodeError | None, place: Place, failed: dict[str, RowError], lost: Sequence[RowError]
+    ) -> Any:
+        """Compute one row; an image that may be broken and is goes to ``failed``, by its column.
+
+        So does one that is ``lost``, which nobody is to look at.
+        """
+        if lost and self.decodes:
+            failed[self.column] = place.of(lost[0])
+            return None
         try:
             if isinstance(picture, DecodeError):
                 raise picture
@@ -123,26 +132,26 @@ class PixelWork:
 def compute_chains(batch: pa.RecordBatch, chains: Iterable[Chain]) -> dict[str, pa.Array]:
     """Compute deferred columns, by name; a null input gives null."""
     wanted = list(chains)
-    parts = list(compute_parts(batch, wanted, []))
+    parts = list(compute_parts(batch, wanted, Context()))
     if len(parts) == 1:
         return parts[0][1]
     return {chain.name: pa.concat_arrays([made[chain.name] for _, made in parts]) for chain in wanted}
 
 
 def compute_parts(
-    batch: pa.RecordBatch, chains: Iterable[Chain], failures: list[RowError]
+    batch: pa.RecordBatch, chains: Iterable[Chain], context: Context
 ) -> Iterator[tuple[pa.RecordBatch, dict[str, pa.Array]]]:
     """Compute deferred columns, by name, for the rows of a batch, part by part: pixels may be many times their files.
 
     All chains of one row are computed before the next row is looked at: what they share is computed once, and only
     the row at hand holds decoded images that are not a result. What a batch already has under a deferred name is
-    taken from there. Images that may be broken and are go to ``failures``; before any other error is raised, the rows
-    before it are given.
+    taken from there. Images that may be broken and are go to the failures of ``context``; before any other error is
+    raised, the rows before it are given.
     """
     made: dict[str, pa.Array | PixelWork] = {chain.name: _without_pixels(chain, batch) for chain in chains}
     work = [one for one in made.values() if isinstance(one, PixelWork)]
     start = 0
-    for found in _values(work, batch, failures) if work else ():
+    for found in _values(work, batch, context) if work else ():
         rows = batch.slice(start, len(found[0]))
         columns = {one.chain.name: one.as_column(values, rows) for one, values in zip(work, found, strict=True)}
         found.clear()
@@ -178,9 +187,17 @@ def _without_pixels(chain: Chain, batch: pa.RecordBatch) -> pa.Array | PixelWork
     return PixelWork.of(chain, kind, start)
 
 
-def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[RowError]) -> Iterator[list[StackedRows]]:
+def lets_images_go(chains: Iterable[Chain]) -> bool:
+    """Whether an image that cannot be decoded gives null in some of the chains."""
+    return any(isinstance(step, Decode) and step.on_error == "null" for one in chains for step in one.operations)
+
+
+def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, context: Context) -> Iterator[list[StackedRows]]:
     """Compute what each chain makes of each row, row by row, and pass it on before it takes too much memory."""
-    images = {one.column: headers_of(batch.column(one.column)) for one in work}
+    images = {
+        one.column: [None] * batch.num_rows if one.decodes and context.lost else headers_of(batch.column(one.column))
+        for one in work
+    }
     looks = Counter(one.column for one in work if one.needs_pixels or one.decodes)
     stages = [str(one.chain) for one in work]
     most, size = batch_limit(), 0
@@ -197,12 +214,14 @@ def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[Row
             for one, stage in zip(work, stages, strict=True):
                 place = Place(batch, number, stage, one.url)
                 with naming(place):
-                    made.append(one.value(row[one.column], place, failed))
+                    made.append(one.value(row[one.column], place, failed, context.lost))
         except RowError:
             if len(values[0]):
                 yield values
             raise
-        failures += failed.values()
+        context.failures += failed.values()
+        if failed:
+            context.lost.clear()
         weight = sum(one.weight(value) for one, value in zip(work, made, strict=True))
         if size + weight > most and len(values[0]):
             yield values

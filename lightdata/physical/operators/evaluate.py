@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from lightdata.errors import ExpressionError, RowError
+from lightdata.errors import ExpressionError
 from lightdata.expr.computed import Computed
 from lightdata.expr.deferred import Chain, in_words, is_deferred, parse
 from lightdata.io.source import URI
 from lightdata.io.uris.redaction import safe_url
-from lightdata.physical.operators.chains import compute_parts
+from lightdata.physical.operators.chains import compute_parts, lets_images_go
 from lightdata.physical.stage import (
     Context,
     hidden_names,
@@ -41,6 +41,11 @@ class EvaluateOperator:
     unbound: tuple[Expression, ...] = ()
     """What to compute, where each batch tells the columns."""
 
+    @property
+    def on_error(self) -> str:
+        """What becomes of an image that cannot be decoded."""
+        return "null" if lets_images_go(chain for one in self.columns for chain in one.chains) else "raise"
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Evaluate on each batch."""
         for batch in batches:
@@ -51,7 +56,7 @@ class EvaluateOperator:
     def _evaluated(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
         try:
             wanted = self._bound(batch)
-            for rows, columns in evaluate(wanted, batch, context.failures):
+            for rows, columns in evaluate(wanted, batch, context):
                 made = [without_deferred(self._result(rows, columns))]
                 del rows, columns
                 yield made.pop()
@@ -95,10 +100,15 @@ class ComputeChainsOperator:
 
     chains: tuple[Chain, ...]
 
+    @property
+    def on_error(self) -> str:
+        """What becomes of an image that cannot be decoded."""
+        return "null" if lets_images_go(self.chains) else "raise"
+
     def run(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Compute the chains of each batch."""
         for batch in batches:
-            for rows, columns in compute_parts(batch, self.chains, context.failures):
+            for rows, columns in compute_parts(batch, self.chains, context):
                 yield _with_columns(without_deferred(rows), columns)
 
 
@@ -119,11 +129,11 @@ def _naming_urls(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def evaluate(
-    wanted: Sequence[Computed], batch: pa.RecordBatch, failures: list[RowError]
+    wanted: Sequence[Computed], batch: pa.RecordBatch, context: Context
 ) -> Iterator[tuple[pa.RecordBatch, dict[str, pa.Array]]]:
     """Compute columns of a batch, by name, part by part; what is only a column or a chain never sees Polars."""
     chains = dict.fromkeys(chain for one in wanted for chain in one.chains)
-    for rows, deferred in compute_parts(batch, chains, failures):
+    for rows, deferred in compute_parts(batch, chains, context):
         columns: dict[str, pa.Array] = {}
         for one in wanted:
             source = one.source

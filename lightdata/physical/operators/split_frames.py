@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from lightdata.config import batch_limit
-from lightdata.errors import DecodeError
+from lightdata.errors import DecodeError, RowError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.frames import iter_frames
 from lightdata.physical.stage import Context, uri_of, with_column
@@ -63,7 +63,7 @@ class SplitFramesOperator:
                     held, size = [], 0
                 held.append(one)
                 size += one.decoded_bytes
-        except DecodeError:
+        except RowError:
             if held:
                 yield self._batch(batch, held)
             raise
@@ -73,10 +73,12 @@ class SplitFramesOperator:
         for row, payload in enumerate(binary_values(batch.column(self.column))):
             number = 0
             try:
+                if self.on_error != "raise":
+                    context.raise_lost()
                 for image in self._images(payload):
                     yield _Frame(row, number, image)
                     number += 1
-            except DecodeError as error:
+            except RowError as error:
                 located = _of_frame(error, number).at(
                     uri=uri_of(batch, row), row=row, stage=f"split_frames({self.column})"
                 )
@@ -104,6 +106,6 @@ class SplitFramesOperator:
         return with_column(out, self.frame, plain_array([one.number for one in frames], pa.int64()))
 
 
-def _of_frame(error: DecodeError, number: int) -> DecodeError:
+def _of_frame(error: RowError, number: int) -> RowError:
     """Say which frame is broken, where it is not the only one."""
     return error if number == 0 else DecodeError(f"frame {number}: {error.message}")

@@ -35,7 +35,7 @@ class WriteUrisOperator:
     def _computed(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
         """Add what is to be written, in place of the paths, to some rows at a time."""
         values = {chain: Chain(chain.column, chain.operations[:-1]) for chain in self.chains}
-        for some, made in compute_parts(batch, values.values(), context.failures):
+        for some, made in compute_parts(batch, values.values(), context):
             rows = some
             for chain, value in values.items():
                 rows = with_column(rows, chain.name, made[value.name])
