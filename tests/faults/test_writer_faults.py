@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 import lightdata as ld
@@ -78,6 +79,57 @@ def test_every_call_that_fails_in_turn_leaves_the_target_as_it_was(tmp_path, nam
     assert told is None
     rows = ld.read_parquet(target).collect()["id"].to_list()
     assert rows == [*range(5 if mode == "append" else 0), *range(100)]
+    assert [one for one in everything(tmp_path) if ".lightdata-" in one] == []
+
+
+PIXELS = np.arange(40 * 48, dtype=np.uint8).reshape(40, 4, 4, 3)
+
+WRITERS = {
+    "images": lambda data, path: data.write_images(path, "image", name="{id}", mode="overwrite"),
+    "webdataset": lambda data, path: data.write_webdataset(path, max_rows_per_file=15, mode="overwrite"),
+    "numpy": lambda data, path: data.write_numpy(path, "image", max_rows_per_file=15, mode="overwrite"),
+    "single": lambda data, path: data.write_numpy(path / "x.npy", "id", single_file=True, mode="overwrite"),
+    "tfrecords": lambda data, path: data.write_tfrecords(path, max_rows_per_file=15, mode="overwrite"),
+    "arrow": lambda data, path: data.write_arrow(path, partition_cols=["part"], mode="overwrite"),
+    "csv": lambda data, path: data.drop("image").write_csv(path, partition_cols=["part"], mode="overwrite"),
+    "json": lambda data, path: data.drop("image").write_json(path, max_rows_per_file=15, mode="overwrite"),
+}
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def ended(write):
+    """Give the error of a writer, or its result."""
+    try:
+        return None, write()
+    except LightdataError as error:
+        return str(error), None
+
+
+@pytest.mark.parametrize(("name", "number"), [("replace", errno.EIO), ("fsync", errno.ENOSPC), ("unlink", errno.EROFS)])
+@pytest.mark.parametrize("writer", WRITERS)
+def test_every_writer_leaves_its_old_output_whole(tmp_path, writer, name, number):
+    """In every format, with a row in _errors.parquet: whichever call fails, all files are as they were, byte for byte."""
+    target = tmp_path / "out"
+    rows = {"id": np.arange(40), "image": PIXELS, "part": np.arange(40) % 3}
+    faulty = ld.from_numpy(rows).map(lambda row: row if row["id"] != 3 else 1 / 0, on_error="skip")
+    WRITERS[writer](ld.from_numpy(rows), target)
+    before = contents(target)
+    for nth in itertools.count(1):
+        with pytest.MonkeyPatch.context() as patch:
+            calls = failing(patch, name, number, nth)
+            told, result = ended(lambda: WRITERS[writer](faulty, target))
+        if result is not None:
+            break
+        assert len(calls) >= nth
+        assert os.strerror(number) in told
+        assert str(target) in told
+        assert contents(target) == before
+    assert (result.rows, result.errors.height) == (39, 1)
+    assert set(result.files) <= {path.as_posix() for path in contents(target)}
+    assert (writer == "single") != (target / "_errors.parquet").exists()
     assert [one for one in everything(tmp_path) if ".lightdata-" in one] == []
 
 

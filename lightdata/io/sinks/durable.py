@@ -106,7 +106,8 @@ def locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # the lock itself ends with the descriptor
+            path.unlink(missing_ok=True)
         if descriptor is not None:
             os.close(descriptor)
 
