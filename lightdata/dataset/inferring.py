@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lightdata.dataset.function_arguments import checked_on_error
 from lightdata.dataset.verbs import Verbs
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import os
     from typing import Self
 
-    from lightdata.inference.model import Layout, Model, Postprocess, Precision
-    from lightdata.inference.preprocess import Preprocess
+    from lightdata.inference.model import Model
+    from lightdata.inference.options import ModelOptions, Postprocess, RunOptions
     from lightdata.io.source import OnError
 
 
@@ -27,18 +27,8 @@ class Inferring(Verbs):
         model: str | os.PathLike[str] | bytes | Model,
         column: str | Mapping[str, str] = "image",
         *,
-        outputs: str | Sequence[str] | Mapping[str, str] | None = None,
-        labels: str | os.PathLike[str] | Sequence[str] | None = None,
-        top_k: int | None = None,
-        preprocess: Mapping[str, Any] | Preprocess | None = None,
-        postprocess: Postprocess | Mapping[str, Postprocess] | None = None,
-        layout: Layout | None = None,
-        batch_size: int | Literal["auto"] | None = None,
-        device: str | None = None,
-        precision: Precision | None = None,
-        providers: Sequence[str | tuple[str, Mapping[str, Any]]] | None = None,
-        sha256: str | Mapping[str, str] | None = None,
         on_error: OnError | None = None,
+        **options: Unpack[ModelOptions],
     ) -> Self:
         """Run an ONNX model on a column of images and add its outputs.
 
@@ -101,20 +91,7 @@ class Inferring(Verbs):
         >>> ds.infer("examples/shapes.onnx", top_k=2, postprocess="softmax").columns
         ['image', 'label', 'score']
         """
-        described = _described(
-            model,
-            outputs=outputs,
-            labels=labels,
-            top_k=top_k,
-            preprocess=preprocess,
-            postprocess=postprocess,
-            layout=layout,
-            batch_size=batch_size,
-            device=device,
-            precision=precision,
-            providers=providers,
-            sha256=sha256,
-        )
+        described = _described(model, options)
         lenient = checked_on_error("infer", on_error, described.output_types())
         columns = _columns(described, column)
         return type(self)(Infer(input=self._plan, columns=columns, model=described, on_error=lenient))
@@ -123,7 +100,9 @@ class Inferring(Verbs):
         self,
         model: str | os.PathLike[str] | bytes,
         column: str | Mapping[str, str] = "image",
-        **options: Any,
+        *,
+        on_error: OnError | None = None,
+        **options: Unpack[ModelOptions],
     ) -> Self:
         """Add the best class of each image, as ``label``, and its probability, as ``score``.
 
@@ -135,7 +114,8 @@ class Inferring(Verbs):
         >>> [row["score"] <= 1 for row in ds.classify("examples/shapes.onnx").take_all()]
         [True]
         """
-        return self.infer(model, column, **{"top_k": 1, "postprocess": "softmax", **options})
+        ranked: ModelOptions = {"top_k": 1, "postprocess": "softmax", **options}
+        return self.infer(model, column, on_error=on_error, **ranked)
 
     def embed(
         self,
@@ -144,7 +124,9 @@ class Inferring(Verbs):
         *,
         output: str | None = None,
         name: str = "embedding",
-        **options: Any,
+        postprocess: Postprocess = "l2",
+        on_error: OnError | None = None,
+        **options: Unpack[RunOptions],
     ) -> Self:
         """Add a vector of length one for each image, so that products of two are cosine similarities.
 
@@ -158,21 +140,17 @@ class Inferring(Verbs):
         """
         from lightdata.inference.describe import embedding_output  # noqa: PLC0415 - only for queries with a model
 
-        if output is None:
-            of_model = {name: value for name, value in options.items() if name != "on_error"}
-            chosen = embedding_output(model, {**of_model, "preprocess": {}})
-        else:
-            chosen = output
-        return self.infer(model, column, outputs={chosen: name}, **{"postprocess": "l2", **options})
+        chosen = embedding_output(model, output, options)
+        return self.infer(model, column, outputs={chosen: name}, postprocess=postprocess, on_error=on_error, **options)
 
 
-def _described(model: Any, **options: Any) -> Model:
+def _described(model: Any, options: ModelOptions) -> Model:
     from lightdata.inference.model import Model  # noqa: PLC0415 - only for queries with a model
+    from lightdata.inference.options import ModelOptions, checked_options  # noqa: PLC0415 - as above
 
-    given = {name: value for name, value in options.items() if value is not None}
     if not isinstance(model, Model):
-        return Model.of(model, **given)
-    if given:
+        return Model.of(model, **options)
+    if given := checked_options(options, ModelOptions):
         raise ArgumentError(f"an ld.Model has its options already: pass {next(iter(given))}= to ld.Model.of")
     return model
 

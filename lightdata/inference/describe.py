@@ -6,14 +6,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 from lightdata.errors import ArgumentError, ModelError
 from lightdata.inference.device import check_device, checked_providers
 from lightdata.inference.graph import DTYPES, Graph, Port, read_graph
 from lightdata.inference.labels import read_labels
-from lightdata.inference.model import ImageInput, Layout, Model, Output, Precision, ValueInput
+from lightdata.inference.model import ImageInput, Model, Output, ValueInput
 from lightdata.inference.model_file import ModelFile, find_model, read_json
+from lightdata.inference.options import Layout, ModelOptions, Precision, RunOptions, checked_options
 from lightdata.inference.postprocess import chosen_postprocess, port_after
 from lightdata.inference.preprocess import Statements, choose_preprocess
 from lightdata.inference.rewrite import check_halves
@@ -23,8 +24,9 @@ _CHANNEL_NAME = re.compile(r"c|.*chan.*", re.IGNORECASE)
 _IMAGE_DTYPES = ("float32", "float16", "uint8")
 
 
-def describe_model(source: Any, **options: Any) -> Model:
-    """Find out how to run a model on images; ``options`` are the arguments of :meth:`Model.of`."""
+def describe_model(source: Any, **chosen: Unpack[ModelOptions]) -> Model:
+    """Find out how to run a model on images; the arguments are those of :meth:`Model.of`."""
+    options = checked_options(chosen, ModelOptions)
     _check_run(options)
     file = find_model(source, options.get("sha256"))
     graph = read_graph(file)
@@ -51,15 +53,21 @@ def describe_model(source: Any, **options: Any) -> Model:
     return model if model.fixed_rows is None else replace(model, batch_rows=model.fixed_rows)
 
 
-def embedding_output(source: Any, options: Mapping[str, Any]) -> str:
-    """Choose the output that gives a vector for each image.
+def embedding_output(source: Any, output: str | None, options: RunOptions) -> str:
+    """Choose the output that gives a vector for each image, where nobody said which.
 
     Raises
     ------
     ModelError
         If there is none, or several.
+    ArgumentError
+        If there is an option that has no meaning for embeddings.
     """
-    outputs = describe_model(source, **options).outputs
+    checked_options(options, RunOptions, step="embed")
+    if output is not None:
+        return output
+    without_warning: RunOptions = {**options, "preprocess": {}}
+    outputs = describe_model(source, **without_warning).outputs
     vectors = [one for one in outputs if len(one.port.shape) == 2] if len(outputs) > 1 else outputs  # noqa: PLR2004
     if len(vectors) != 1:
         told = "; ".join(str(one.port) for one in outputs)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Unpack
 
 import numpy as np
 import pyarrow as pa
 
 from lightdata.inference.device import Providers
+from lightdata.inference.options import Layout, ModelOptions, Postprocess, Precision
 from lightdata.inference.preprocess import Preprocess
 from lightdata.types.tensor import TensorType, fixed_tensor_type
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
     from lightdata.inference.graph import Port
     from lightdata.inference.model_file import ModelFile
-
-Layout = Literal["NCHW", "NHWC"]
-Precision = Literal["fp32", "tf32", "fp16"]
-Postprocess = Literal["softmax", "sigmoid", "l2"] | Callable[[Any], Any]
 
 CPU_ROWS, GPU_ROWS = 8, 32
 
@@ -103,22 +99,7 @@ class Model:
     """Rows of one session call; where the graph fixes them, that number. ``None`` is what suits the device."""
 
     @classmethod
-    def of(
-        cls,
-        source: str | os.PathLike[str] | bytes,
-        *,
-        outputs: str | Sequence[str] | Mapping[str, str] | None = None,
-        labels: str | os.PathLike[str] | Sequence[str] | None = None,
-        top_k: int | None = None,
-        preprocess: Mapping[str, Any] | Preprocess | None = None,
-        postprocess: Postprocess | Mapping[str, Postprocess] | None = None,
-        layout: Layout | None = None,
-        batch_size: int | Literal["auto"] | None = None,
-        device: str = "auto",
-        precision: Precision = "tf32",
-        providers: Sequence[str | tuple[str, Mapping[str, Any]]] | None = None,
-        sha256: str | Mapping[str, str] | None = None,
-    ) -> Model:
+    def of(cls, source: str | os.PathLike[str] | bytes, **options: Unpack[ModelOptions]) -> Model:
         """Find out how to run a model; what it does not say must be given. Arguments are those of ``Dataset.infer``.
 
         Raises
@@ -130,20 +111,7 @@ class Model:
         """
         from lightdata.inference.describe import describe_model  # noqa: PLC0415 - which makes what this class defines
 
-        return describe_model(
-            source,
-            outputs=outputs,
-            labels=labels,
-            top_k=top_k,
-            preprocess=preprocess,
-            postprocess=postprocess,
-            layout=layout,
-            batch_size=batch_size,
-            device=device,
-            precision=precision,
-            providers=providers,
-            sha256=sha256,
-        )
+        return describe_model(source, **options)
 
     def rows_of_call(self, *, on_gpu: bool) -> int:
         """Give the rows of one session call on a device, at most.
