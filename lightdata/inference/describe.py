@@ -24,8 +24,11 @@ _CHANNEL_NAME = re.compile(r"c|.*chan.*", re.IGNORECASE)
 _IMAGE_DTYPES = ("float32", "float16", "uint8")
 
 
-def describe_model(source: Any, **chosen: Unpack[ModelOptions]) -> Model:
-    """Find out how to run a model on images; the arguments are those of :meth:`Model.of`."""
+def describe_model(source: Any, *, is_classifier: bool = True, **chosen: Unpack[ModelOptions]) -> Model:
+    """Find out how to run a model on images; the arguments are those of :meth:`Model.of`.
+
+    ``is_classifier`` decides how pixels are prepared where nobody says it.
+    """
     options = checked_options(chosen, ModelOptions)
     _check_run(options)
     file = find_model(source, options.get("sha256"))
@@ -34,7 +37,9 @@ def describe_model(source: Any, **chosen: Unpack[ModelOptions]) -> Model:
     if top_k is None and options.get("labels") is not None:
         top_k = 1
     config = {} if options.get("preprocess") is not None else _beside(file)
-    stated = Statements(graph.metadata, config.get("preprocessor_config.json", {}), config.get("config.json", {}))
+    stated = Statements(
+        graph.metadata, config.get("preprocessor_config.json", {}), config.get("config.json", {}), is_classifier
+    )
     kept, extra = _chosen_outputs(graph, options, bool(top_k))
     inputs = _inputs(graph, stated, options)
     model = Model(
@@ -47,7 +52,8 @@ def describe_model(source: Any, **chosen: Unpack[ModelOptions]) -> Model:
         precision=options.get("precision", "tf32"),
         providers=checked_providers(options.get("providers")),
         batch_rows=options.get("batch_size"),
-        **extra,
+        label_column=extra.get("label", "label"),
+        score_column=extra.get("score", "score"),
     )
     _check_top_k(model)
     return model if model.fixed_rows is None else replace(model, batch_rows=model.fixed_rows)
@@ -165,11 +171,7 @@ def _chosen_outputs(
     names = {port.name: port for port in graph.outputs}
     given = options.get("outputs")
     chosen = dict.fromkeys(names) if given is None else _output_names(given)
-    extra = {
-        f"{key}_column": chosen.pop(key) or key
-        for key in ("label", "score")
-        if ranked and key in chosen and key not in names
-    }
+    extra = {key: chosen.pop(key) or key for key in ("label", "score") if ranked and key in chosen and key not in names}
     if unknown := chosen.keys() - names.keys():
         raise ModelError(f"the model has no output {', '.join(sorted(unknown))}; it has {', '.join(names)}")
     chosen = chosen or dict.fromkeys(names)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Unpack
 import numpy as np
 import pyarrow as pa
 
+from lightdata.inference.detection import Detection, detections_type
 from lightdata.inference.device import Providers
 from lightdata.inference.options import Layout, ModelOptions, Postprocess, Precision
 from lightdata.inference.preprocess import Preprocess
+from lightdata.types.operation import Letterbox, Resize
 from lightdata.types.tensor import TensorType, fixed_tensor_type
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 CPU_ROWS, GPU_ROWS = 8, 32
 
 
+Fit = Letterbox | Resize
+"""How an image of any size is brought to that of an input."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInput:
     """An input that takes images."""
@@ -30,12 +36,19 @@ class ImageInput:
     layout: Layout
     channels: int
     preprocess: Preprocess
+    fit: Fit | None = None
+    """``None`` where images have its size already."""
 
     @property
     def size(self) -> tuple[int | None, int | None]:
         """Height and width, pixels; ``None`` where any goes."""
         height, width = self.port.shape[2:] if self.layout == "NCHW" else self.port.shape[1:3]
         return height, width
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether images of this size, in pixels, can be given as they are."""
+        wanted = self.size if self.fit is None else (self.fit.height, self.fit.width)
+        return all(side in (None, found) for found, side in zip((height, width), wanted, strict=True))
 
     @property
     def mode(self) -> str:
@@ -95,6 +108,9 @@ class Model:
     providers: Providers = ()
     """Execution providers of ONNX Runtime with their options, in place of ``device``."""
 
+    detection: Detection | None = None
+    """How outputs become a list of objects for each image, where they do."""
+
     batch_rows: int | Literal["auto"] | None = None
     """Rows of one session call; where the graph fixes them, that number. ``None`` is what suits the device."""
 
@@ -124,6 +140,11 @@ class Model:
         return GPU_ROWS if on_gpu else CPU_ROWS
 
     @property
+    def verb(self) -> str:
+        """What users call running it."""
+        return "infer" if self.detection is None else "detect"
+
+    @property
     def images(self) -> tuple[ImageInput, ...]:
         """The inputs that take images."""
         return tuple(one for one in self.inputs if isinstance(one, ImageInput))
@@ -135,6 +156,8 @@ class Model:
 
     def output_types(self) -> dict[str, pa.DataType]:
         """Give the columns that running it adds."""
+        if self.detection is not None:
+            return {self.detection.column: detections_type(self.labels)}
         if self.top_k is None:
             return {output.column: output.dtype for output in self.outputs}
         label = pa.int64() if self.labels is None else pa.large_string()

@@ -12,6 +12,7 @@ from lightdata.inference.preprocess import Preprocess
 Layout = Literal["NCHW", "NHWC"]
 Precision = Literal["fp32", "tf32", "fp16"]
 Postprocess = Literal["softmax", "sigmoid", "l2"] | Callable[[Any], Any]
+BoxFormat = Literal["xyxy", "xywh", "cxcywh", "yxyx"]
 Labels = str | os.PathLike[str] | Sequence[str]
 """Class names: a text file with a line each, or a list."""
 
@@ -35,6 +36,21 @@ class ModelOptions(RunOptions, total=False):
     labels: Labels | None
     top_k: int | None
     postprocess: Postprocess | Mapping[str, Postprocess] | None
+
+
+class DetectorOptions(RunOptions, total=False):
+    """What goes into a detector, and how its outputs are read where that cannot be told: see ``Dataset.detect``."""
+
+    labels: Labels | None
+    boxes: str | None
+    scores: str | None
+    classes: str | None
+    counts: str | None
+    box_format: BoxFormat | None
+    normalized: bool | None
+    postprocess: Literal["softmax", "sigmoid"] | None
+    size: tuple[int, int] | None
+    fill: int | None
 
 
 def checked_options(options: Mapping[str, Any], known: type[RunOptions], *, step: str = "a model") -> dict[str, Any]:
