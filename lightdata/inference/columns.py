@@ -20,18 +20,19 @@ from lightdata.types.tensor import TensorType, fixed_tensors, tensors
 
 
 def output_columns(
-    model: Model, feeds: Sequence[Feed], answers: Sequence[Answer], rows: int, sizes: NDArray[np.int64] | None = None
+    model: Model, feeds: Sequence[Feed], answers: Sequence[Answer], sizes: NDArray[np.int64]
 ) -> dict[str, pa.Array]:
-    """Build the columns that a model adds to a batch of ``rows``; rows that no feed has are null.
+    """Build the columns that a model adds to a batch; rows that no feed has are null.
 
-    Of a detector, ``sizes`` are the height and width of each image: int64 [rows, 2].
+    ``sizes`` are the height and width of each row's image, which detectors ask for: int64 [rows, 2].
     """
     made = [
         [apply(output.postprocess, array) for output, array in zip(model.outputs, answer, strict=True)]
         for answer in answers
     ]
-    if model.detection is not None and sizes is not None:
+    if model.detection is not None:
         return {model.detection.column: _detected(model, feeds, made, sizes)}
+    rows = len(sizes)
     present = _present(feeds, rows)
     if model.top_k is not None:
         return _ranked(model, feeds, [arrays[0] for arrays in made], present, rows)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Unpack, get_args
 
+import numpy as np
+
 from lightdata.errors import ArgumentError, ModelError
 from lightdata.inference.describe import describe_model
 from lightdata.inference.detection import ClassScores, Detection, ScoredBoxes
@@ -43,6 +45,8 @@ def describe_detector(source: Any, wanted: Wanted, **chosen: Unpack[DetectorOpti
     ArgumentError
         If an argument has a value that cannot work.
     """
+    if isinstance(source, Model):
+        raise ArgumentError("detect makes an ld.Model itself: pass the path, folder or bytes that this one was made of")
     _check_wanted(wanted)
     said = checked_options(chosen, DetectorOptions, step="detect")
     _check_said(said)
@@ -121,7 +125,9 @@ def _input_size(
     image: ImageInput, given: tuple[int, int] | None, file: ModelFile, metadata: Mapping[str, str]
 ) -> tuple[int, int]:
     """Tell the size images are fitted to: what the graph says, what is given, what metadata or the processor say."""
-    wanted = given or _stated_size(metadata.get("imgsz"), read_json(file, "preprocessor_config.json"))
+    wanted = given
+    if wanted is None and None in image.size:
+        wanted = _stated_size(metadata.get("imgsz"), read_json(file, "preprocessor_config.json"))
     sides = [known or (wanted and wanted[axis]) for axis, known in enumerate(image.size)]
     if given is not None and sides != list(given):
         raise ModelError(f"the model's input {image.port} takes no images of {given[0]}x{given[1]}, which size= says")
@@ -157,7 +163,7 @@ def _check_wanted(wanted: Wanted) -> None:
 
 
 def _check_share(name: str, value: Any, more: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
         raise ArgumentError(f"{name} must be from 0 to 1{more}; got {value!r}")
 
 

@@ -199,17 +199,20 @@ def test_null_images_have_null(tmp_path):
     found = ld.from_items(rows).detect(model, batch_size=2).take_all()
     assert [row["detections"] is None for row in found] == [bool(n % 3) for n in range(10)]
     check(found[3]["detections"], boxes, 2)
+    (none,) = ld.from_items([{"image": None}]).detect(model).take_all()
+    assert none["detections"] is None
     nothing = ld.from_items(rows).filter(pl.lit(value=False)).detect(model)
     assert nothing.collect().schema["detections"] == ld.from_items(rows).detect(model).collect().schema["detections"]
 
 
 def test_images_of_the_models_size_need_no_fit(tmp_path):
-    """With ``fit=None`` boxes are as the model gives them, and images of another size are refused as by ``infer``."""
+    """Boxes are as the model gives them; with ``fit=None`` images of another size are refused as by ``infer``."""
     model = detector(tmp_path / "m.onnx", "rows")
     size, boxes = IMAGES[0]
     pixels = np.stack([drawn(*size, boxes)] * 3)
-    for row in ld.from_numpy({"image": pixels}).detect(model, fit=None).take_all():
-        assert boxes_of(row["detections"]) == boxes
+    for fit in (None, "letterbox", "stretch"):
+        for row in ld.from_numpy({"image": pixels}).detect(model, fit=fit).take_all():
+            assert boxes_of(row["detections"]) == boxes
     with pytest.raises(ld.ModelError, match=r"detect: column 'image' is .*90, 120.*takes images of 64x64"):
         ld.from_numpy({"image": np.zeros((1, 90, 120, 3), np.uint8)}).detect(model, fit=None)
     with pytest.raises(ld.DecodeError, match="90x120 and the model takes 64x64"):
@@ -331,6 +334,8 @@ def test_models_that_cannot_be_used_are_refused_when_the_query_is_built(tmp_path
         data.detect(detector(tmp_path / "y.onnx", "YOLO"), labels=["a", "b"])
     with pytest.raises(ld.ModelError, match="there is no model"):
         data.detect(tmp_path / "none.onnx")
+    with pytest.raises(ld.ArgumentError, match="pass the path, folder or bytes"):
+        data.detect(ld.Model.of(apart, preprocess={}))
     classifier = "examples/shapes.onnx"
     with pytest.raises(ld.ModelError, match=r"must be an output of boxes.*logits"):
         data.detect(classifier)

@@ -85,8 +85,8 @@ class InferOperator:
             for feed in feeds:
                 tally("model_calls", runner.calls(len(feed)))
                 tally("model_rows", len(feed))
-            out, sizes = batch, None if self.model.detection is None else _sizes(batch.column(self.columns[0]))
-            for name, column in output_columns(self.model, feeds, answers, batch.num_rows, sizes).items():
+            out, sizes = batch, self._sizes(batch) if feeds else np.ones((batch.num_rows, 2), np.int64)
+            for name, column in output_columns(self.model, feeds, answers, sizes).items():
                 out = with_column(out, name, column)
             yield _without(out, failed) if failed and self.on_error == "skip" else out
 
@@ -194,6 +194,17 @@ class InferOperator:
             failed.setdefault(place[1], error.at())
             return None
 
+    def _sizes(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
+        """Give the height and width of each row's image, ``[N, 2]``; one pixel where nobody asks, or it is none."""
+        if self.model.detection is None:
+            return np.ones((batch.num_rows, 2), np.int64)
+        array = batch.column(self.columns[0])
+        known = image_known(array.type)
+        if known is not None and known.height is not None and known.width is not None:
+            return np.full((len(array), 2), (known.height, known.width), np.int64)
+        sizes = [(one.height, one.width) if isinstance(one, EncodedImage) else (1, 1) for one in headers_of(array)]
+        return np.array(sizes, np.int64)
+
     def _stage(self, column: str) -> str:
         return f"{self.model.verb}({column})"
 
@@ -206,15 +217,6 @@ def _count_nodes(nodes: Mapping[str, int]) -> None:
     on_cpu = nodes.get("CPUExecutionProvider", 0)
     tally("nodes_on_cpu", on_cpu)
     tally("nodes_on_gpu", sum(nodes.values()) - on_cpu)
-
-
-def _sizes(array: pa.Array) -> NDArray[np.int64]:
-    """Give the height and width of each image, ``[N, 2]``; of one that is none, one pixel."""
-    known = image_known(array.type)
-    if known is not None and known.height is not None and known.width is not None:
-        return np.full((len(array), 2), (known.height, known.width), np.int64)
-    images = headers_of(array)
-    return np.array([(one.height, one.width) if isinstance(one, EncodedImage) else (1, 1) for one in images], np.int64)
 
 
 def _given_bytes(one: ImageInput, image: EncodedImage | DecodeError | None) -> int:
