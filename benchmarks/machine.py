@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,5 +66,7 @@ def _commit() -> str:
 
 
 def _said_by(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        return ""
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     return done.stdout.strip()

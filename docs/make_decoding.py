@@ -48,9 +48,9 @@ TAIL = """
 
 ## Scaled decoding, and resizing
 
-`kernels/jpeg.py`: a JPEG of 8 bits whose next step is a resize is decoded at 1/2, 1/4 or 1/8 of its size, the
-smallest that leaves at least {enough} times the height and width that are wanted. After the antialiased resize,
-pixels differ from those of the whole image by at most 1.5 grey levels in the mean of a photo
+`kernels/jpeg.py`: a JPEG of 8 bits whose next step is a resize or a letterbox is decoded at 1/2, 1/4 or 1/8 of its
+size, the smallest that leaves at least {enough} times the height and width that are wanted. After the
+antialiased resize, pixels differ from those of the whole image by at most 1.5 grey levels in the mean of a photo
 (tests/kernels/test_jpeg.py). Nearest-neighbour resizing, and images that are first cropped, turned or otherwise
 changed, are decoded whole.
 

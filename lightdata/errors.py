@@ -62,6 +62,18 @@ class PlanError(LightdataError):
 class ArgumentError(PlanError, ValueError):
     """An argument has a value that cannot work."""
 
+    @classmethod
+    def unknown(cls, name: str, *, step: str, known: Iterable[str]) -> Self:
+        """Name an argument that there is not, and the nearest that there is.
+
+        >>> str(ArgumentError.unknown("label", step="a model", known=["labels", "top_k"]))
+        "a model has no argument 'label'; did you mean labels? It takes labels, top_k"
+        """
+        names = list(known)
+        close = _nearest(name, names)
+        hint = f"did you mean {close}? It" if close else "it"
+        return cls(f"{step} has no argument {name!r}; {hint} takes {', '.join(names)}")
+
 
 class ColumnNotFoundError(PlanError, KeyError):
     """A step names a column that is not there."""
@@ -76,11 +88,9 @@ class ColumnNotFoundError(PlanError, KeyError):
         >>> str(ColumnNotFoundError.for_step("lable", step="filter", available=["image", "label"]))
         "column 'lable' not found in filter; did you mean 'label'? Columns: image, label"
         """
-        import difflib  # noqa: PLC0415 - only a mistake needs it
-
         names = list(available)
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        close = _nearest(name, names)
+        hint = f"did you mean {close!r}? " if close else ""
         return cls(f"column {name!r} not found in {step}; {hint}Columns: {', '.join(names) or '(none)'}")
 
 
@@ -238,6 +248,12 @@ def words_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - a __str__ that raises
         return "(its message cannot be shown)"
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
+    return next(iter(difflib.get_close_matches(name, names, n=1)), None)
 
 
 def _short(message: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from lightdata.dataset.function_arguments import checked_on_error
 from lightdata.dataset.verbs import Verbs
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import os
     from typing import Self
 
-    from lightdata.inference.model import Layout, Model, Postprocess, Precision
-    from lightdata.inference.preprocess import Preprocess
+    from lightdata.inference.model import Model
+    from lightdata.inference.options import DetectorOptions, ModelOptions, Postprocess, RunOptions
     from lightdata.io.source import OnError
 
 
@@ -27,18 +27,8 @@ class Inferring(Verbs):
         model: str | os.PathLike[str] | bytes | Model,
         column: str | Mapping[str, str] = "image",
         *,
-        outputs: str | Sequence[str] | Mapping[str, str] | None = None,
-        labels: str | os.PathLike[str] | Sequence[str] | None = None,
-        top_k: int | None = None,
-        preprocess: Mapping[str, Any] | Preprocess | None = None,
-        postprocess: Postprocess | Mapping[str, Postprocess] | None = None,
-        layout: Layout | None = None,
-        batch_size: int | Literal["auto"] | None = None,
-        device: str | None = None,
-        precision: Precision | None = None,
-        providers: Sequence[str | tuple[str, Mapping[str, Any]]] | None = None,
-        sha256: str | Mapping[str, str] | None = None,
         on_error: OnError | None = None,
+        **options: Unpack[ModelOptions],
     ) -> Self:
         """Run an ONNX model on a column of images and add its outputs.
 
@@ -101,20 +91,7 @@ class Inferring(Verbs):
         >>> ds.infer("examples/shapes.onnx", top_k=2, postprocess="softmax").columns
         ['image', 'label', 'score']
         """
-        described = _described(
-            model,
-            outputs=outputs,
-            labels=labels,
-            top_k=top_k,
-            preprocess=preprocess,
-            postprocess=postprocess,
-            layout=layout,
-            batch_size=batch_size,
-            device=device,
-            precision=precision,
-            providers=providers,
-            sha256=sha256,
-        )
+        described = _described(model, options)
         lenient = checked_on_error("infer", on_error, described.output_types())
         columns = _columns(described, column)
         return type(self)(Infer(input=self._plan, columns=columns, model=described, on_error=lenient))
@@ -123,7 +100,9 @@ class Inferring(Verbs):
         self,
         model: str | os.PathLike[str] | bytes,
         column: str | Mapping[str, str] = "image",
-        **options: Any,
+        *,
+        on_error: OnError | None = None,
+        **options: Unpack[ModelOptions],
     ) -> Self:
         """Add the best class of each image, as ``label``, and its probability, as ``score``.
 
@@ -135,7 +114,8 @@ class Inferring(Verbs):
         >>> [row["score"] <= 1 for row in ds.classify("examples/shapes.onnx").take_all()]
         [True]
         """
-        return self.infer(model, column, **{"top_k": 1, "postprocess": "softmax", **options})
+        ranked: ModelOptions = {"top_k": 1, "postprocess": "softmax", **options}
+        return self.infer(model, column, on_error=on_error, **ranked)
 
     def embed(
         self,
@@ -144,7 +124,9 @@ class Inferring(Verbs):
         *,
         output: str | None = None,
         name: str = "embedding",
-        **options: Any,
+        postprocess: Postprocess = "l2",
+        on_error: OnError | None = None,
+        **options: Unpack[RunOptions],
     ) -> Self:
         """Add a vector of length one for each image, so that products of two are cosine similarities.
 
@@ -158,21 +140,104 @@ class Inferring(Verbs):
         """
         from lightdata.inference.describe import embedding_output  # noqa: PLC0415 - only for queries with a model
 
-        if output is None:
-            of_model = {name: value for name, value in options.items() if name != "on_error"}
-            chosen = embedding_output(model, {**of_model, "preprocess": {}})
-        else:
-            chosen = output
-        return self.infer(model, column, outputs={chosen: name}, **{"postprocess": "l2", **options})
+        chosen = embedding_output(model, output, options)
+        return self.infer(model, column, outputs={chosen: name}, postprocess=postprocess, on_error=on_error, **options)
+
+    def detect(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        column: str = "image",
+        *,
+        name: str = "detections",
+        fit: Literal["letterbox", "stretch"] | None = "letterbox",
+        score_threshold: float = 0.25,
+        iou_threshold: float | Literal["auto"] | None = "auto",
+        max_detections: int = 100,
+        on_error: OnError | None = None,
+        **options: Unpack[DetectorOptions],
+    ) -> Self:
+        """Add a list of the objects that an ONNX model finds in each image, the best first.
+
+        Each is a struct of ``label``, ``score`` and the corners ``xmin``, ``ymin``, ``xmax``, ``ymax`` of its box, as
+        float32 in pixels of the image as the column holds it, whatever the model saw of it. Boxes are cut off at the
+        image's edges, and left out where nothing of them is inside. An image without objects has an empty list, a null
+        image has null.
+
+        What the model's outputs mean is found out from their names and shapes: boxes [N, M, 4] with scores [N, M] or
+        [N, M, C], classes [N, M] and counts [N]; rows [N, M, 6] of a box, its score and its class, as YOLOs that
+        suppress by themselves give; what else YOLOs give, [N, 4 + C, M] or [N, M, 5 + C]; ``logits`` and ``pred_boxes``
+        of DETR and its kin. What is not certain is asked for.
+
+        Parameters
+        ----------
+        model : path, folder or bytes
+            As for :meth:`infer`; it has one input, of images.
+        column : str
+            Images of any size, or uint8 pixels. The column stays as it is.
+        name : str
+            The column to add.
+        fit : "letterbox", "stretch" or None
+            How images are brought to the model's size: to fit inside of it, as ``.image.letterbox`` does it, or to fill
+            it. ``None`` gives them to the model as they are.
+        score_threshold : float
+            Objects of a lower score are left out.
+        iou_threshold : float, "auto" or None
+            Of two boxes of one class whose intersection over their union is above it, the worse is left out. ``None``
+            lets both stay; "auto" is 0.45 for models that give many boxes for one object, and None for others.
+        max_detections : int
+            Objects of one image, at most.
+        on_error : "raise", "null" or "skip"
+            What becomes of an image that cannot be decoded: see :meth:`map`. By default as configured.
+        labels : path or sequence, optional
+            Class names: a text file with a line each, or a list. By default those of the model's metadata or of the
+            config.json beside it; without any, ``label`` is a number.
+        boxes, scores, classes, counts : str, optional
+            The outputs that hold them.
+        box_format : "xyxy", "xywh", "cxcywh" or "yxyx", optional
+            What the four values of a box are: corners, a corner and the size, the centre and the size.
+        normalized : bool, optional
+            Whether boxes go from 0 to 1 over the model's input, and not in its pixels.
+        postprocess : "softmax" or "sigmoid", optional
+            What makes scores of logits [N, M, C]; with "softmax" the last class is that of no object.
+        size : (height, width), optional
+            What images are fitted to, where the model takes any size.
+        fill : int
+            The grey around letterboxed images: 114.
+        preprocess, layout, batch_size, device, precision, providers, sha256
+            As for :meth:`infer`; where nobody says how pixels are prepared, values go from 0 to 1, with a warning.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot be used, or does not say what must be known.
+        ArgumentError
+            If an argument has a value that cannot work.
+
+        Examples
+        --------
+        >>> import lightdata as ld
+        >>> import numpy as np
+        >>> pixels = np.zeros((1, 90, 120, 3), np.uint8)
+        >>> pixels[0, 30:60, 40:80] = 255
+        >>> found = ld.from_numpy({"image": pixels}).detect("examples/bright.onnx").take_all()[0]["detections"]
+        >>> [round(found[0][side]) for side in ("xmin", "ymin", "xmax", "ymax")]
+        [40, 30, 80, 60]
+        """
+        from lightdata.inference.describe_detector import Wanted, describe_detector  # noqa: PLC0415 - only for queries with a model
+
+        wanted = Wanted(name, fit, score_threshold, iou_threshold, max_detections)
+        described = describe_detector(model, wanted, **options)
+        lenient = checked_on_error("detect", on_error, described.output_types())
+        return type(self)(Infer(input=self._plan, columns=(column,), model=described, on_error=lenient))
 
 
-def _described(model: Any, **options: Any) -> Model:
+def _described(model: Any, options: ModelOptions) -> Model:
     from lightdata.inference.model import Model  # noqa: PLC0415 - only for queries with a model
+    from lightdata.inference.options import ModelOptions, checked_options  # noqa: PLC0415 - as above
 
-    given = {name: value for name, value in options.items() if value is not None}
     if not isinstance(model, Model):
-        return Model.of(model, **given)
-    if given:
+        return Model.of(model, **options)
+    if given := checked_options(options, ModelOptions):
         raise ArgumentError(f"an ld.Model has its options already: pass {next(iter(given))}= to ld.Model.of")
     return model
 

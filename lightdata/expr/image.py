@@ -69,7 +69,10 @@ class ImageNamespace:
         return self._then(ops.Pad(left=left, top=top, right=right, bottom=bottom, fill=_checked_fill(fill)))
 
     def letterbox(self, height: int, width: int, *, fill: int = 0, interpolation: str = "bilinear") -> pl.Expr:
-        """Scale to fit inside a rectangle, keeping the aspect ratio, and fill the rest with one grey level."""
+        """Scale to fit inside a rectangle, keeping the aspect ratio, and fill the rest with one grey level.
+
+        ``Dataset.detect`` does it by itself, and gives boxes in pixels of the image as it was.
+        """
         _check_positive(height=height, width=width)
         name = _checked_filter(interpolation)
         return self._then(ops.Letterbox(height=height, width=width, fill=_checked_fill(fill), interpolation=name))

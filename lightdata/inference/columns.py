@@ -10,6 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lightdata.errors import ModelError
+from lightdata.inference.detections import detections_column
+from lightdata.inference.labels import named_classes
 from lightdata.inference.model import Model
 from lightdata.inference.postprocess import apply
 from lightdata.inference.runner import Answer, Feed
@@ -17,12 +19,20 @@ from lightdata.types.plain_array import number_array, plain_array
 from lightdata.types.tensor import TensorType, fixed_tensors, tensors
 
 
-def output_columns(model: Model, feeds: Sequence[Feed], answers: Sequence[Answer], rows: int) -> dict[str, pa.Array]:
-    """Build the columns that a model adds to a batch of ``rows``; rows that no feed has are null."""
+def output_columns(
+    model: Model, feeds: Sequence[Feed], answers: Sequence[Answer], sizes: NDArray[np.int64]
+) -> dict[str, pa.Array]:
+    """Build the columns that a model adds to a batch; rows that no feed has are null.
+
+    ``sizes`` are the height and width of each row's image, which detectors ask for: int64 [rows, 2].
+    """
     made = [
         [apply(output.postprocess, array) for output, array in zip(model.outputs, answer, strict=True)]
         for answer in answers
     ]
+    if model.detection is not None:
+        return {model.detection.column: _detected(model, feeds, made, sizes)}
+    rows = len(sizes)
     present = _present(feeds, rows)
     if model.top_k is not None:
         return _ranked(model, feeds, [arrays[0] for arrays in made], present, rows)
@@ -33,6 +43,16 @@ def output_columns(model: Model, feeds: Sequence[Feed], answers: Sequence[Answer
             _check_shape(output.name, output.port.shape, part)
         columns[output.column] = _column(output.dtype, feeds, parts, present, rows)
     return columns
+
+
+def _detected(model: Model, feeds: Sequence[Feed], made: Sequence[Answer], sizes: NDArray[np.int64]) -> pa.Array:
+    answers = []
+    for feed, arrays in zip(feeds, made, strict=True):
+        for output, array in zip(model.outputs, arrays, strict=True):
+            _check_shape(output.name, output.port.shape, array)
+        named = {output.name: array for output, array in zip(model.outputs, arrays, strict=True)}
+        answers.append((range(len(sizes)) if feed.rows is None else feed.rows, named))
+    return detections_column(model, answers, sizes)
 
 
 def _present(feeds: Sequence[Feed], rows: int) -> NDArray[np.bool_] | None:
@@ -113,7 +133,7 @@ def _ranked(
         scores = [np.zeros((0, count), model.outputs[0].port.dtype)]
         feeds = [Feed({}, np.zeros(0, np.intp))]
     places, values = _whole(feeds, orders, rows).ravel(), _whole(feeds, scores, rows).ravel()
-    columns = {model.label_column: _named(model, places), model.score_column: number_array(values)}
+    columns = {model.label_column: named_classes(model.labels, places), model.score_column: number_array(values)}
     if count == 1:
         return {name: _masked(column, present) for name, column in columns.items()}
     return {name: _lists(column, types[name], count, present) for name, column in columns.items()}
@@ -134,14 +154,6 @@ def _descending(values: NDArray[Any], count: int) -> NDArray[np.int64]:
     if tied.any():  # of the last place's equals, the parting took any
         order[tied] = np.argsort(negative[tied], axis=1, kind="stable")[:, :count]
     return order
-
-
-def _named(model: Model, places: NDArray[np.int64]) -> pa.Array:
-    if model.labels is None:
-        return number_array(places)
-    if len(places) and int(places.max()) >= len(model.labels):
-        raise ModelError(f"there are {len(model.labels)} labels, and the model gives a class {int(places.max())}")
-    return plain_array([model.labels[place] for place in places.tolist()], pa.large_string())
 
 
 def _lists(values: pa.Array, kind: pa.DataType, count: int, present: NDArray[np.bool_] | None) -> pa.Array:

@@ -6,14 +6,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 from lightdata.errors import ArgumentError, ModelError
 from lightdata.inference.device import check_device, checked_providers
 from lightdata.inference.graph import DTYPES, Graph, Port, read_graph
 from lightdata.inference.labels import read_labels
-from lightdata.inference.model import ImageInput, Layout, Model, Output, Precision, ValueInput
+from lightdata.inference.model import ImageInput, Model, Output, ValueInput
 from lightdata.inference.model_file import ModelFile, find_model, read_json
+from lightdata.inference.options import Layout, ModelOptions, Precision, RunOptions, checked_options
 from lightdata.inference.postprocess import chosen_postprocess, port_after
 from lightdata.inference.preprocess import Statements, choose_preprocess
 from lightdata.inference.rewrite import check_halves
@@ -23,8 +24,12 @@ _CHANNEL_NAME = re.compile(r"c|.*chan.*", re.IGNORECASE)
 _IMAGE_DTYPES = ("float32", "float16", "uint8")
 
 
-def describe_model(source: Any, **options: Any) -> Model:
-    """Find out how to run a model on images; ``options`` are the arguments of :meth:`Model.of`."""
+def describe_model(source: Any, *, is_classifier: bool = True, **chosen: Unpack[ModelOptions]) -> Model:
+    """Find out how to run a model on images; the arguments are those of :meth:`Model.of`.
+
+    ``is_classifier`` decides how pixels are prepared where nobody says it.
+    """
+    options = checked_options(chosen, ModelOptions)
     _check_run(options)
     file = find_model(source, options.get("sha256"))
     graph = read_graph(file)
@@ -32,7 +37,9 @@ def describe_model(source: Any, **options: Any) -> Model:
     if top_k is None and options.get("labels") is not None:
         top_k = 1
     config = {} if options.get("preprocess") is not None else _beside(file)
-    stated = Statements(graph.metadata, config.get("preprocessor_config.json", {}), config.get("config.json", {}))
+    stated = Statements(
+        graph.metadata, config.get("preprocessor_config.json", {}), config.get("config.json", {}), is_classifier
+    )
     kept, extra = _chosen_outputs(graph, options, bool(top_k))
     inputs = _inputs(graph, stated, options)
     model = Model(
@@ -45,21 +52,28 @@ def describe_model(source: Any, **options: Any) -> Model:
         precision=options.get("precision", "tf32"),
         providers=checked_providers(options.get("providers")),
         batch_rows=options.get("batch_size"),
-        **extra,
+        label_column=extra.get("label", "label"),
+        score_column=extra.get("score", "score"),
     )
     _check_top_k(model)
     return model if model.fixed_rows is None else replace(model, batch_rows=model.fixed_rows)
 
 
-def embedding_output(source: Any, options: Mapping[str, Any]) -> str:
-    """Choose the output that gives a vector for each image.
+def embedding_output(source: Any, output: str | None, options: RunOptions) -> str:
+    """Choose the output that gives a vector for each image, where nobody said which.
 
     Raises
     ------
     ModelError
         If there is none, or several.
+    ArgumentError
+        If there is an option that has no meaning for embeddings.
     """
-    outputs = describe_model(source, **options).outputs
+    checked_options(options, RunOptions, step="embed")
+    if output is not None:
+        return output
+    without_warning: RunOptions = {**options, "preprocess": {}}
+    outputs = describe_model(source, **without_warning).outputs
     vectors = [one for one in outputs if len(one.port.shape) == 2] if len(outputs) > 1 else outputs  # noqa: PLR2004
     if len(vectors) != 1:
         told = "; ".join(str(one.port) for one in outputs)
@@ -157,11 +171,7 @@ def _chosen_outputs(
     names = {port.name: port for port in graph.outputs}
     given = options.get("outputs")
     chosen = dict.fromkeys(names) if given is None else _output_names(given)
-    extra = {
-        f"{key}_column": chosen.pop(key) or key
-        for key in ("label", "score")
-        if ranked and key in chosen and key not in names
-    }
+    extra = {key: chosen.pop(key) or key for key in ("label", "score") if ranked and key in chosen and key not in names}
     if unknown := chosen.keys() - names.keys():
         raise ModelError(f"the model has no output {', '.join(sorted(unknown))}; it has {', '.join(names)}")
     chosen = chosen or dict.fromkeys(names)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Unpack
 
 import numpy as np
 import pyarrow as pa
 
+from lightdata.inference.detection import Detection, detections_type
 from lightdata.inference.device import Providers
+from lightdata.inference.options import Layout, ModelOptions, Postprocess, Precision
 from lightdata.inference.preprocess import Preprocess
+from lightdata.types.operation import Letterbox, Resize
 from lightdata.types.tensor import TensorType, fixed_tensor_type
 
 if TYPE_CHECKING:
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
     from lightdata.inference.graph import Port
     from lightdata.inference.model_file import ModelFile
 
-Layout = Literal["NCHW", "NHWC"]
-Precision = Literal["fp32", "tf32", "fp16"]
-Postprocess = Literal["softmax", "sigmoid", "l2"] | Callable[[Any], Any]
-
 CPU_ROWS, GPU_ROWS = 8, 32
+
+
+Fit = Letterbox | Resize
+"""How an image of any size is brought to that of an input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +36,19 @@ class ImageInput:
     layout: Layout
     channels: int
     preprocess: Preprocess
+    fit: Fit | None = None
+    """``None`` where images have its size already."""
 
     @property
     def size(self) -> tuple[int | None, int | None]:
         """Height and width, pixels; ``None`` where any goes."""
         height, width = self.port.shape[2:] if self.layout == "NCHW" else self.port.shape[1:3]
         return height, width
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether images of this size, in pixels, can be given as they are."""
+        wanted = self.size if self.fit is None else (self.fit.height, self.fit.width)
+        return all(side in (None, found) for found, side in zip((height, width), wanted, strict=True))
 
     @property
     def mode(self) -> str:
@@ -99,26 +108,14 @@ class Model:
     providers: Providers = ()
     """Execution providers of ONNX Runtime with their options, in place of ``device``."""
 
+    detection: Detection | None = None
+    """How outputs become a list of objects for each image, where they do."""
+
     batch_rows: int | Literal["auto"] | None = None
     """Rows of one session call; where the graph fixes them, that number. ``None`` is what suits the device."""
 
     @classmethod
-    def of(
-        cls,
-        source: str | os.PathLike[str] | bytes,
-        *,
-        outputs: str | Sequence[str] | Mapping[str, str] | None = None,
-        labels: str | os.PathLike[str] | Sequence[str] | None = None,
-        top_k: int | None = None,
-        preprocess: Mapping[str, Any] | Preprocess | None = None,
-        postprocess: Postprocess | Mapping[str, Postprocess] | None = None,
-        layout: Layout | None = None,
-        batch_size: int | Literal["auto"] | None = None,
-        device: str = "auto",
-        precision: Precision = "tf32",
-        providers: Sequence[str | tuple[str, Mapping[str, Any]]] | None = None,
-        sha256: str | Mapping[str, str] | None = None,
-    ) -> Model:
+    def of(cls, source: str | os.PathLike[str] | bytes, **options: Unpack[ModelOptions]) -> Model:
         """Find out how to run a model; what it does not say must be given. Arguments are those of ``Dataset.infer``.
 
         Raises
@@ -130,20 +127,7 @@ class Model:
         """
         from lightdata.inference.describe import describe_model  # noqa: PLC0415 - which makes what this class defines
 
-        return describe_model(
-            source,
-            outputs=outputs,
-            labels=labels,
-            top_k=top_k,
-            preprocess=preprocess,
-            postprocess=postprocess,
-            layout=layout,
-            batch_size=batch_size,
-            device=device,
-            precision=precision,
-            providers=providers,
-            sha256=sha256,
-        )
+        return describe_model(source, **options)
 
     def rows_of_call(self, *, on_gpu: bool) -> int:
         """Give the rows of one session call on a device, at most.
@@ -154,6 +138,11 @@ class Model:
         if isinstance(self.batch_rows, int):
             return self.batch_rows
         return GPU_ROWS if on_gpu else CPU_ROWS
+
+    @property
+    def verb(self) -> str:
+        """What users call running it."""
+        return "infer" if self.detection is None else "detect"
 
     @property
     def images(self) -> tuple[ImageInput, ...]:
@@ -167,6 +156,8 @@ class Model:
 
     def output_types(self) -> dict[str, pa.DataType]:
         """Give the columns that running it adds."""
+        if self.detection is not None:
+            return {self.detection.column: detections_type(self.labels)}
         if self.top_k is None:
             return {output.column: output.dtype for output in self.outputs}
         label = pa.int64() if self.labels is None else pa.large_string()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lightdata.errors import ArgumentError, ModelError
 from lightdata.inference.graph import DTYPES, Port
-from lightdata.inference.model import Postprocess
+from lightdata.inference.options import Postprocess
 
 NAMES = ("softmax", "sigmoid", "l2")
 _MAPS = 4

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from lightdata.errors import ArgumentError, ModelError
+from lightdata.inference.labels import is_of_ultralytics
 from lightdata.types.image_spec import MODES
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -25,6 +26,9 @@ class Statements(NamedTuple):
 
     config: Mapping[str, Any]
     """config.json; timm keeps mean and std there."""
+
+    is_classifier: bool = True
+    """What most take where none of them says anything: classifiers ImageNet's mean and std, detectors neither."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +62,14 @@ def choose_preprocess(given: Any, stated: Statements, dtype: str, channels: int)
         case None if dtype == "uint8":
             return Preprocess(scale=None)
         case None:
-            return _stated(stated, dtype, channels) or _usual(channels)
+            return _stated(stated, dtype, channels) or _usual(stated, channels)
     raise ArgumentError(f"preprocess takes a mapping with mean, std, scale and mode; got {given!r}")
 
 
 def _stated(stated: Statements, dtype: str, channels: int) -> Preprocess | None:
     for place, found in (
         ("the model's metadata", _from_metadata),
+        ("the model's metadata", _from_ultralytics),
         ("preprocessor_config.json", _from_processor),
         ("config.json", _from_timm),
     ):
@@ -79,15 +84,17 @@ def _stated(stated: Statements, dtype: str, channels: int) -> Preprocess | None:
     return None
 
 
-def _usual(channels: int) -> Preprocess:
+def _usual(stated: Statements, channels: int) -> Preprocess:
     if channels != 3:  # noqa: PLR2004 - RGB
         return Preprocess()
+    how = Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD) if stated.is_classifier else Preprocess()
+    taken = "ImageNet's mean and std" if stated.is_classifier else "values from 0 to 1"
     warnings.warn(
-        "the model does not say how its input was normalised; using ImageNet's mean and std. "
+        f"the model does not say how its input was normalised; using {taken}. "
         "Pass preprocess={'mean': ..., 'std': ...} to choose, or preprocess={} for values from 0 to 1",
         stacklevel=_frames_of_ours(),
     )
-    return Preprocess(mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return how
 
 
 def _frames_of_ours() -> int:
@@ -110,6 +117,11 @@ def _from_metadata(stated: Statements) -> Preprocess | None:
     if "mean" not in metadata or "std" not in metadata:
         return None
     return Preprocess(mean=json.loads(metadata["mean"]), std=json.loads(metadata["std"]))
+
+
+def _from_ultralytics(stated: Statements) -> Preprocess | None:
+    """Their models take values from 0 to 1."""
+    return Preprocess() if is_of_ultralytics(stated.metadata) else None
 
 
 def _from_processor(stated: Statements) -> Preprocess | None:

@@ -20,6 +20,7 @@ from lightdata.types.operation import (
     ImageOperation,
     Letterbox,
     Pad,
+    Placed,
     Resize,
     ResizeShortest,
     Rotate,
@@ -49,7 +50,7 @@ def apply(operation: ImageOperation, image: Raster) -> Raster:
         case FlipUpDown() if image.held is not None:
             return Raster(image.held[::-1], image.mode)
         case Letterbox():
-            return _letterboxed(image, operation)
+            return letterboxed(image, operation, operation.placed(image.height, image.width))
         case _:
             return Raster(_rearranged(operation, image.pillow()))
 
@@ -70,12 +71,12 @@ def _rearranged(operation: ImageOperation, image: Image.Image) -> Image.Image:
             raise TypeError(f"no kernel for {type(operation).__name__}; add a case to {__name__}")
 
 
-def _letterboxed(image: Raster, step: Letterbox) -> Raster:
-    scale = min(step.height / image.height, step.width / image.width)
-    height, width = max(1, round(image.height * scale)), max(1, round(image.width * scale))
-    inner = resize(image, height, width, step.interpolation).pillow()
-    corner = ((step.width - inner.width) // 2, (step.height - inner.height) // 2)
-    return Raster(_canvas(inner, step.height, step.width, corner, step.fill))
+def letterboxed(image: Raster, step: Letterbox, place: Placed) -> Raster:
+    """Scale an image to its place in a rectangle, and fill the rest."""
+    inner = resize(image, place.height, place.width, step.interpolation)
+    if (inner.height, inner.width) == (step.height, step.width):
+        return inner
+    return Raster(_canvas(inner.pillow(), step.height, step.width, (place.left, place.top), step.fill))
 
 
 def crop(image: Raster, top: int, left: int, height: int, width: int) -> Raster:

@@ -184,25 +184,26 @@ def _check_one_kind(plan: Unpivot, before: Schema) -> None:
 def _check_model(plan: Infer, before: Schema) -> None:
     from lightdata.inference.model import ImageInput  # noqa: PLC0415 - only for queries with a model
 
+    verb = step_name(plan)
     for name, given in zip(plan.columns, plan.model.inputs, strict=True):
         kind = before[name]
         if isinstance(given, ImageInput):
-            _check_images(name, kind, given)
+            _check_images(verb, name, kind, given)
         elif not (is_tensor(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or kind == pa.bool_()):
-            raise SchemaError(f"infer: column {name!r} is {describe(kind)}, and input {given.port} takes numbers")
+            raise SchemaError(f"{verb}: column {name!r} is {describe(kind)}, and input {given.port} takes numbers")
     if taken := [name for name in plan.model.output_types() if name in before]:
-        raise ModelError(
-            f"infer would replace column {taken[0]!r}; name its result with outputs={{{taken[0]!r}: 'other_name'}}"
-        )
+        how = f"outputs={{{taken[0]!r}: 'other_name'}}" if plan.model.detection is None else "name='other_name'"
+        raise ModelError(f"{verb} would replace column {taken[0]!r}; name its result with {how}")
 
 
-def _check_images(name: str, kind: pa.DataType, given: ImageInput) -> None:
+def _check_images(verb: str, name: str, kind: pa.DataType, given: ImageInput) -> None:
     known = image_known(kind)
     if known is None:
-        raise SchemaError(f"infer: column {name!r} is {describe(kind)}, not images")
-    for found, wanted in zip((known.height, known.width), given.size, strict=True):
-        if found is not None and wanted is not None and found != wanted:
-            raise ModelError(
-                f"infer: column {name!r} is {describe(kind)} and the model takes images of "
-                f"{given.size[0]}x{given.size[1]}; resize it first"
-            )
+        raise SchemaError(f"{verb}: column {name!r} is {describe(kind)}, not images")
+    if given.fit is not None or known.height is None or known.width is None:
+        return
+    if not given.fits(known.height, known.width):
+        raise ModelError(
+            f"{verb}: column {name!r} is {describe(kind)} and the model takes images of "
+            f"{given.size[0]}x{given.size[1]}; resize it first"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lightdata.expr.expression import Expression
 from lightdata.plan.node import (
@@ -40,6 +41,10 @@ from lightdata.plan.relational import (
     WithRowIndex,
     Zip,
 )
+from lightdata.types.operation import Letterbox, Resize
+
+if TYPE_CHECKING:
+    from lightdata.inference.model import ImageInput  # only for queries with a model
 
 
 def step_name(plan: Plan) -> str:
@@ -53,6 +58,8 @@ def step_name(plan: Plan) -> str:
             return f"map_batches({function.name})"
         case MapRows(kind=kind, function=function):
             return f"{kind}({function.name})"
+        case Infer(model=model):
+            return model.verb
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(plan).__name__).lstrip("_")
 
 
@@ -167,10 +174,22 @@ def _describe_work(plan: Plan) -> str:
         case Infer(columns=columns, model=model):
             added = ", ".join(model.output_types())
             device = ", ".join(name for name, _ in model.providers) or model.device
-            return f"infer {model.file.name}({', '.join(columns)}) -> {added} on {device}{_on_error(plan.on_error)}"
+            fitted = "".join(_fitted(one) for one in model.images)
+            given = f"{model.file.name}({', '.join(columns)}{fitted})"
+            return f"{model.verb} {given} -> {added} on {device}{_on_error(plan.on_error)}"
         case Write(sink=sink):
             return f"write {sink}"
     raise TypeError(f"no words for {type(plan).__name__}; add a case to {__name__}")
+
+
+def _fitted(image: ImageInput) -> str:
+    match image.fit:
+        case None:
+            return ""
+        case Letterbox(height=height, width=width):
+            return f" letterboxed to {height}x{width}"
+        case Resize(height=height, width=width):
+            return f" stretched to {height}x{width}"
 
 
 def _on_error(on_error: str) -> str:

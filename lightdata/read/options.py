@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -63,9 +62,7 @@ def checked(options: FileOptions, reader: Callable[..., Any]) -> dict[str, Any]:
     known = [*own, *FileOptions.__annotations__]
     for name in options:
         if name not in FileOptions.__annotations__:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? It" if close else "it"
-            raise ArgumentError(f"{reader.__name__} has no argument {name!r}; {hint} takes {', '.join(known)}")
+            raise ArgumentError.unknown(name, step=reader.__name__, known=known)
     return {**options, "on_error": checked_on_error(options.get("on_error"))}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,11 +30,27 @@ def with_progress(
     if not config().progress or not sys.stderr.isatty():
         yield from batches
         return
+    began, line = time.monotonic(), None
+    try:
+        for batch in batches:
+            count = rows(batch)
+            yield batch
+            del batch  # while the next one is made, nobody here needs it
+            if line is None:
+                line = _begun(verb, total(), count, waited_s=time.monotonic() - began)
+            else:
+                line.update(count)
+    finally:
+        if line is not None:
+            line.close()
+
+
+def _begun(verb: str, total: int | None, rows: int, *, waited_s: float) -> Any:
+    """Begin the line with the rows of the first batch, which count but not towards the rate.
+
+    The line's clock, and the mean that it keeps of recent rates, begin here: both would long remember the wait.
+    """
     from tqdm import tqdm  # noqa: PLC0415 - only where there is somebody to look
 
-    with tqdm(total=total(), desc=verb, unit=" rows", delay=DELAY_S, leave=False, dynamic_ncols=True) as line:
-        for batch in batches:
-            yield batch
-            line.update(rows(batch))
-            if not line.initial:
-                line.initial, line.start_t = line.n, time.time()
+    delay = max(0.0, DELAY_S - waited_s)
+    return tqdm(total=total, initial=rows, desc=verb, unit=" rows", delay=delay, leave=False, dynamic_ncols=True)

@@ -29,6 +29,15 @@ class Known(NamedTuple):
         return ImageType(ImageSpec(*self) if None not in self else ImageSpec())
 
 
+class Placed(NamedTuple):
+    """Where an image lies in another, in whole pixels, and the size it is scaled to for that."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One step of a chain of image and tensor operations."""
@@ -74,6 +83,10 @@ class Resize(ImageOperation):
     def target(self, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002 - as that of ResizeShortest
         """Give the height and width an image is scaled to, whatever its own."""
         return self.height, self.width
+
+    def placed(self, height: int, width: int) -> Placed:  # noqa: ARG002 - as that of Letterbox
+        """Say that an image of any size fills the result."""
+        return Placed(0, 0, self.height, self.width)
 
     def known(self, image: Known) -> Known:
         """The size is known."""
@@ -151,6 +164,20 @@ class Letterbox(ImageOperation):
     width: int
     fill: int = 0
     interpolation: str = "bilinear"
+
+    def placed(self, height: int, width: int) -> Placed:
+        """Say where an image of this size comes to lie; all rounding is done here.
+
+        >>> Letterbox(height=640, width=640).placed(375, 500)
+        Placed(top=80, left=0, height=480, width=640)
+        """
+        scale = min(self.height / height, self.width / width)
+        inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
+        return Placed((self.height - inner_height) // 2, (self.width - inner_width) // 2, inner_height, inner_width)
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Give the height and width an image of this size is scaled to."""
+        return self.placed(height, width)[2:]
 
     def known(self, image: Known) -> Known:
         """The size is known."""

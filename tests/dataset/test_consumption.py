@@ -1,11 +1,6 @@
 """The verbs that hand rows over: their shapes, their order, and what they print."""
 
 import importlib.util
-import os
-import pty
-import subprocess
-import sys
-import termios
 
 import numpy as np
 import pandas as pd
@@ -186,50 +181,6 @@ def test_schema_of_a_map_runs_its_first_rows():
 
     assert ld.range(100_000).map(note).schema() == ld.Schema({"x": pa.float64()})
     assert len(seen) <= 5000
-
-
-SLOW = """
-import time
-import lightdata as ld
-ld.config(workers=0, progress={progress})
-def slow(batch):
-    time.sleep(0.3)
-    return batch
-ld.range(80).map_batches(slow, batch_size=10).count()
-"""
-
-
-def on_terminal(script):
-    """Run a script whose stderr is a terminal; give what it showed."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=theirs, stdin=theirs)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # Linux says EIO when the last writer is gone
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    assert process.wait(20) == 0
-    return shown.decode()
-
-
-def test_progress_is_shown_on_a_terminal_only():
-    """A line with the verb and rows on a terminal; nothing elsewhere, nor where it is switched off."""
-    assert "count" in on_terminal(SLOW.format(progress=True))
-    silent = subprocess.run([sys.executable, "-c", SLOW.format(progress=True)], capture_output=True, check=True)
-    assert (silent.stdout, silent.stderr) == (b"", b"")
-
-
-@pytest.mark.slow
-def test_progress_can_be_switched_off():
-    """config(progress=False) shows nothing on a terminal."""
-    assert on_terminal(SLOW.format(progress=False)) == ""
 
 
 def test_torch_needs_numbers():

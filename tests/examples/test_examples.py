@@ -1,9 +1,11 @@
 """The examples run as a user would run them."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
 import lightdata as ld
@@ -62,3 +64,8 @@ def test_the_model_knows_shapes_it_was_not_trained_on(tmp_path, monkeypatch):
 def test_the_model_is_small():
     """The weights that ship with the example stay under 200 kB."""
     assert (EXAMPLES / "shapes.onnx").stat().st_size < 200_000
+
+
+def test_the_detector_is_what_its_script_writes():
+    """``bright.onnx`` is the model that ``bright.py`` builds."""
+    assert onnx.load(EXAMPLES / "bright.onnx") == runpy.run_path(str(EXAMPLES / "bright.py"))["bright"]()

@@ -60,3 +60,17 @@ def test_the_size_of_calls_does_not_change_results(batch_size):
         _, found = run(pixels, device="cuda", precision="fp32", batch_size=batch_size)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
     ld.config(workers=before.workers)
+
+
+def test_objects_are_those_of_the_cpu():
+    """A detector finds the same boxes on both devices, in images of several sizes."""
+    pixels = [np.zeros((60 + 20 * n, 100, 3), np.uint8) for n in range(40)]
+    for n, image in enumerate(pixels):
+        image[10:40, 20 : 50 + n, n % 3] = 255
+    ds = ld.from_items([{"image": image} for image in pixels])
+    cpu, cuda = (
+        ds.detect(MODEL.with_name("bright.onnx"), device=device, precision="fp32").select("detections").take_all()
+        for device in ("cpu", "cuda")
+    )
+    assert [len(row["detections"]) for row in cpu] == [1] * 40
+    assert cuda == [{"detections": [pytest.approx(one) for one in row["detections"]]} for row in cpu]

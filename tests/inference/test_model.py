@@ -299,6 +299,21 @@ def test_wrong_options_are_refused(tmp_path, options, words):
         ld.Model.of(classifier(tmp_path / "m.onnx"), **{"preprocess": {}, **options})
 
 
+def test_unknown_options_are_refused_with_the_nearest(tmp_path):
+    """Every verb with a model refuses a misspelt option when the query is built, also beside a Model."""
+    path = classifier(tmp_path / "m.onnx")
+    with pytest.raises(ArgumentError, match="no argument 'batchsize'; did you mean batch_size"):
+        ld.Model.of(path, batchsize=3)
+    for verb in (ld.Dataset.infer, ld.Dataset.classify, ld.Dataset.embed):
+        with pytest.raises(ArgumentError, match="no argument 'preproces'; did you mean preprocess"):
+            verb(dataset(), path, preproces={})
+    with pytest.raises(ArgumentError, match="no argument 'top'"):
+        dataset().infer(ld.Model.of(path, preprocess={}), top=3)
+    with pytest.raises(ArgumentError, match="embed has no argument 'top_k'"):
+        dataset().embed(path, preprocess={}, top_k=3)
+    assert dataset().infer(ld.Model.of(path, preprocess={}), top_k=None).columns == ["image", "scores"]
+
+
 def test_what_is_no_model_is_refused():
     """A number is neither a path nor bytes."""
     with pytest.raises(ArgumentError, match="a path, a folder, bytes"):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from lightdata.kernels.geometry import apply
@@ -149,6 +151,20 @@ def test_letterbox_fits_and_centres(size, box, inner):
     scaled = image if size == box else image.resize((width, height), Image.Resampling.BILINEAR)
     wanted[top : top + height, left : left + width] = np.asarray(scaled)
     assert np.array_equal(found, wanted)
+
+
+@settings(deadline=None, max_examples=50)
+@given(*[st.integers(1, 300)] * 2, *[st.integers(1, 40)] * 2)
+def test_a_letterbox_lies_where_it_says(height, width, box_height, box_width):
+    """Every pixel of the place is the image's and every other is filled; one side of the rectangle is full."""
+    step = Letterbox(height=box_height, width=box_width, fill=7)
+    place = step.placed(height, width)
+    found = run(step, Image.new("L", (width, height), 200))
+    wanted = np.full((box_height, box_width), 7, np.uint8)
+    wanted[place.top : place.top + place.height, place.left : place.left + place.width] = 200
+    assert np.array_equal(found, wanted)
+    assert place.height == box_height or place.width == box_width
+    assert step.target(height, width) == (place.height, place.width)
 
 
 def test_letterbox_of_extreme_ratios():

@@ -13,10 +13,13 @@ from PIL import Image, ImageOps
 import lightdata as ld
 from lightdata.config import config
 from lightdata.kernels.decode import decode_file, to_smaller_raster
+from lightdata.kernels.geometry import apply
 from lightdata.kernels.header import read_header
 from lightdata.kernels.jpeg import decode_jpeg, decode_scaled, jpeg_orientation, read_jpeg_header, turn
+from lightdata.kernels.raster import Raster
 from lightdata.kernels.resize import resize
 from lightdata.kernels.tally import Tally, tallied
+from lightdata.types.operation import Letterbox
 
 pytest.importorskip("simplejpeg")
 
@@ -182,6 +185,21 @@ def test_what_a_chain_gives_does_not_depend_on_its_neighbours():
     alone = ds.select(image.resize(20, 30)).take_all()[0]["image"]
     beside = ds.select(image.resize(20, 30), image.resize(200, 300).alias("b"), image.to_tensor().alias("c")).take_all()
     assert np.array_equal(alone, beside[0]["image"])
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_letterbox_is_decoded_at_a_part_of_its_size_too(orientation):
+    """A large photo comes to lie where the whole one would, with nearly its pixels, and no border is touched."""
+    data = with_segments(jpeg(photo(300, 410)), segment(0xE1, exif(orientation)))
+    chain = pl.col("image").image.letterbox(64, 80, fill=9)
+    smaller = ld.from_items([{"image": data}]).select(chain).take_all()[0]["image"]
+    whole = apply(Letterbox(height=64, width=80, fill=9), Raster(decode_file(data))).array()
+    border = (whole == 9).all(axis=2)
+    difference = np.abs(smaller.astype(int) - whole)
+    assert border.any()
+    assert not difference[border].any()
+    assert 0 < difference.mean() < 1
+    assert difference.max() < 12
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

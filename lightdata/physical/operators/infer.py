@@ -85,8 +85,8 @@ class InferOperator:
             for feed in feeds:
                 tally("model_calls", runner.calls(len(feed)))
                 tally("model_rows", len(feed))
-            out = batch
-            for name, column in output_columns(self.model, feeds, answers, batch.num_rows).items():
+            out, sizes = batch, self._sizes(batch) if feeds else np.ones((batch.num_rows, 2), np.int64)
+            for name, column in output_columns(self.model, feeds, answers, sizes).items():
                 out = with_column(out, name, column)
             yield _without(out, failed) if failed and self.on_error == "skip" else out
 
@@ -122,17 +122,18 @@ class InferOperator:
     def _parts(self, batches: Iterator[pa.RecordBatch], context: Context) -> Iterator[pa.RecordBatch]:
         """Cut batches to the rows of a call, and further where their images take more than a batch may."""
         columns = [
-            column for column, one in zip(self.columns, self.model.inputs, strict=True) if isinstance(one, ImageInput)
+            (column, one)
+            for column, one in zip(self.columns, self.model.inputs, strict=True)
+            if isinstance(one, ImageInput)
         ]
         for batch in rebatch(batches, self.batch_rows, batch_limit()):
             if context.lost:  # one row, which nobody may look at
                 yield batch
                 continue
-            images = [headers_of(batch.column(column)) for column in columns]
-            sizes = [
-                sum(image.decoded_bytes for image in row if isinstance(image, EncodedImage))
-                for row in zip(*images, strict=True)
+            nbytes = [
+                [_given_bytes(one, image) for image in headers_of(batch.column(column))] for column, one in columns
             ]
+            sizes = [sum(row) for row in zip(*nbytes, strict=True)]
             for rows in cut_by_bytes(sizes) if sizes else (slice(0, batch.num_rows),):
                 yield batch.slice(rows.start, rows.stop - rows.start)
 
@@ -158,7 +159,7 @@ class InferOperator:
             and whole.mode == one.mode
             and not array.null_count
             and len(array)
-            and _wrong_size(one, whole.height or 0, whole.width or 0) is None
+            and one.fits(whole.height or 0, whole.width or 0)
         ):
             return array.to_numpy_ndarray()
         pixels: list[NDArray[Any] | None] = []
@@ -193,8 +194,19 @@ class InferOperator:
             failed.setdefault(place[1], error.at())
             return None
 
+    def _sizes(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
+        """Give the height and width of each row's image, ``[N, 2]``; one pixel where nobody asks, or it is none."""
+        if self.model.detection is None:
+            return np.ones((batch.num_rows, 2), np.int64)
+        array = batch.column(self.columns[0])
+        known = image_known(array.type)
+        if known is not None and known.height is not None and known.width is not None:
+            return np.full((len(array), 2), (known.height, known.width), np.int64)
+        sizes = [(one.height, one.width) if isinstance(one, EncodedImage) else (1, 1) for one in headers_of(array)]
+        return np.array(sizes, np.int64)
+
     def _stage(self, column: str) -> str:
-        return f"infer({column})"
+        return f"{self.model.verb}({column})"
 
 
 def _without(batch: pa.RecordBatch, rows: Failed) -> pa.RecordBatch:
@@ -207,21 +219,21 @@ def _count_nodes(nodes: Mapping[str, int]) -> None:
     tally("nodes_on_gpu", sum(nodes.values()) - on_cpu)
 
 
+def _given_bytes(one: ImageInput, image: EncodedImage | DecodeError | None) -> int:
+    """Tell the bytes that an image takes until the model is called: as it is, or in the size it is fitted to."""
+    if not isinstance(image, EncodedImage):
+        return 0
+    return image.decoded_bytes if one.fit is None else one.fit.height * one.fit.width * one.channels
+
+
 def _prepared(one: ImageInput, image: EncodedImage) -> NDArray[Any]:
-    wrong = _wrong_size(one, image.height, image.width)
-    if wrong is not None:
-        raise wrong
-    as_is: tuple[Operation, ...] = () if image.mode == one.mode else (ToMode(mode=one.mode),)
-    return Picture(image).pixels(as_is)
-
-
-def _wrong_size(one: ImageInput, height: int, width: int) -> DecodeError | None:
-    if all(wanted in (None, found) for found, wanted in zip((height, width), one.size, strict=True)):
-        return None
-    return DecodeError(
-        f"the image is {height}x{width} and the model takes {one.size[0]}x{one.size[1]}; "
-        f'resize it first, e.g. with_columns(ld.col("image").image.resize({one.size[0]}, {one.size[1]}))'
-    )
+    if one.fit is None and not one.fits(image.height, image.width):
+        raise DecodeError(
+            f"the image is {image.height}x{image.width} and the model takes {one.size[0]}x{one.size[1]}; "
+            f'resize it first, e.g. with_columns(ld.col("image").image.resize({one.size[0]}, {one.size[1]}))'
+        )
+    converted: tuple[Operation, ...] = () if image.mode == one.mode else (ToMode(mode=one.mode),)
+    return Picture(image).pixels(converted if one.fit is None else (*converted, one.fit))
 
 
 def _values(batch: pa.RecordBatch, column: str, one: ValueInput) -> Column:

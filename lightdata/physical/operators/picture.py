@@ -22,6 +22,7 @@ from lightdata.types.operation import (
     Decode,
     ExifTranspose,
     ImageOperation,
+    Letterbox,
     Operation,
     Resize,
     ResizeShortest,
@@ -67,6 +68,9 @@ class Picture:
             case (*before, Resize() | ResizeShortest() as operation):
                 smaller = self._smaller(before, operation)
                 return geometry.apply(operation, self.raster(tuple(before)) if smaller is None else smaller)
+            case (*before, Letterbox() as operation) if (smaller := self._smaller(before, operation)) is not None:
+                place = operation.placed(self.header.height, self.header.width)
+                return geometry.letterboxed(smaller, operation, place)
             case (*before, ImageOperation() as operation):
                 return geometry.apply(operation, self.raster(tuple(before)))
         raise TypeError(f"no kernel for {operations[-1]}; add a case to {__name__}")
@@ -75,7 +79,7 @@ class Picture:
         """Give the pixels after some operations: ``[H, W]`` or ``[H, W, C]``."""
         return self.raster(operations).array()
 
-    def _smaller(self, before: Sequence[Operation], operation: Resize | ResizeShortest) -> Raster | None:
+    def _smaller(self, before: Sequence[Operation], operation: Resize | ResizeShortest | Letterbox) -> Raster | None:
         if operation.interpolation == "nearest" or not self._is_whole(before):
             return None
         return to_smaller_raster(self.header, *operation.target(self.header.height, self.header.width))
