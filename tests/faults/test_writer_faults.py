@@ -111,7 +111,7 @@ def ended(write):
 @pytest.mark.parametrize(("name", "number"), [("replace", errno.EIO), ("fsync", errno.ENOSPC), ("unlink", errno.EROFS)])
 @pytest.mark.parametrize("writer", WRITERS)
 def test_every_writer_leaves_its_old_output_whole(tmp_path, writer, name, number):
-    """In every format, with a row in _errors.parquet: whichever call fails, all files are as they were, byte for byte."""
+    """In every format, with a row in _errors.parquet: whichever call fails, all files are as they were before."""
     target = tmp_path / "out"
     rows = {"id": np.arange(40), "image": PIXELS, "part": np.arange(40) % 3}
     faulty = ld.from_numpy(rows).map(lambda row: row if row["id"] != 3 else 1 / 0, on_error="skip")
