@@ -164,14 +164,14 @@ def _replaced(target: Target, moves: Moves) -> list[str]:
 def _end(target: Target, moves: Moves, staging: Path, made: Sequence[str]) -> None:
     """Make the new names last, remove the old files, and say that the output is complete."""
     fresh = [*moves.placed, *moves.beside]
-    target.settle(sorted({str(PurePosixPath(file.name).parent) for file in fresh} | set(made)))
+    target.settle(sorted({str(PurePosixPath(file.name).parent) for file in fresh} | set(made)), around=True)
     for name in moves.stale:
         target.remove(name)
     if moves.is_marked:
         mark = staging / SUCCESS
         mark.touch()
         target.put(str(mark), SUCCESS)
-        target.settle([])
+        target.settle([], around=False)
 
 
 def _remove_empty(target: Target, moves: Moves) -> None:

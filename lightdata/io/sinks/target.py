@@ -86,8 +86,8 @@ class Target(Protocol):
         """Remove a folder if nothing is in it."""
         ...
 
-    def settle(self, folders: list[str]) -> None:
-        """Make the names in some folders last."""
+    def settle(self, folders: list[str], *, around: bool) -> None:
+        """Make the names in some folders last, and in the target; also in those ``around`` it, which may be new."""
         ...
 
 
@@ -190,11 +190,11 @@ class LocalTarget:
         with suppress(OSError):
             (self.folder / folder).rmdir()
 
-    def settle(self, folders: list[str]) -> None:
-        """Wait until the names in some folders, and in those around the target, are on disk."""
+    def settle(self, folders: list[str], *, around: bool) -> None:
+        """Wait until names are on disk."""
         for folder in sorted({self.folder / name for name in folders} | {self.folder}):
             sync_to_disk(folder)
-        for folder in self.folder.absolute().parents:  # some of them may be new
+        for folder in self.folder.absolute().parents if around else ():
             with suppress(OSError):  # not ours to open
                 sync_to_disk(folder)
         drain_drive(self.folder)
@@ -290,7 +290,7 @@ class RemoteTarget:
             with suppress(OSError):  # object stores have no folders
                 self.location.remote.rmdir(self._place(folder))
 
-    def settle(self, folders: list[str]) -> None:
+    def settle(self, folders: list[str], *, around: bool) -> None:
         """Do nothing: an upload that has ended lasts."""
 
     def _place(self, name: str) -> str:
