@@ -91,6 +91,10 @@ def _waiting() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_WAITING, thread_name_prefix="lightdata-sync")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_waiting.cache_clear)  # a child has none of its parent's threads
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file, waiting for whoever holds it; it is gone afterwards.

@@ -67,6 +67,7 @@ def staging(target: Target, job: Job, *, resume: bool) -> Iterator[Journal]:
         for folder in made:
             with suppress(OSError):  # others have put something there
                 folder.rmdir()
+        target.leave_root()
 
 
 def finish_commits(target: Target) -> dict[str, WriteResult]:
@@ -82,6 +83,7 @@ def finish_commits(target: Target) -> dict[str, WriteResult]:
             if moves is not None or not Journal(claimed.folder).has_done():
                 discard(claimed.folder)
             _let_go(claimed)
+    target.leave_root()
     return finished
 
 

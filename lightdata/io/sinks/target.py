@@ -50,6 +50,10 @@ class Target(Protocol):
         """Make that folder, if it is not there."""
         ...
 
+    def leave_root(self) -> None:
+        """Remove that folder if nothing waits in it and it is no part of the target."""
+        ...
+
     def read(self, name: str) -> bytes:
         """Read a file."""
         ...
@@ -142,6 +146,9 @@ class LocalTarget:
     def make_root(self) -> None:
         """Make the target, if it is not there."""
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def leave_root(self) -> None:
+        """Do nothing: that is the target."""
 
     def read(self, name: str) -> bytes:
         """Read a file."""
@@ -244,6 +251,11 @@ class RemoteTarget:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sys.platform != "win32" and (root.is_symlink() or root.stat().st_uid != os.getuid()):
             raise ExecutionError(f"{str(root)!r}, where files wait for their upload, is not this user's; remove it")
+
+    def leave_root(self) -> None:
+        """Remove that folder if nothing waits in it."""
+        with suppress(OSError):
+            self.staging_root().rmdir()
 
     def read(self, name: str) -> bytes:
         """Read a file."""

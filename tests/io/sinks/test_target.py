@@ -1,5 +1,10 @@
 """Output that goes to filesystems behind fsspec: whole objects, put at the end, or none."""
 
+import os
+import subprocess
+import sys
+import tempfile
+
 import fsspec
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -125,3 +130,60 @@ def test_file_urls_are_folders_of_this_machine(tmp_path):
     """file:// goes the way of paths, with their locks and moves."""
     rows("a").write_csv(f"file://{tmp_path}/out")
     assert (tmp_path / "out" / "part-00000.csv").exists()
+
+
+def test_an_upload_that_failed_goes_on(tmp_path, monkeypatch):
+    """With resume=True what was made waits on this machine until it is uploaded; no row is made twice."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    FailingUploads.uploads = 0
+    made = tmp_path / "made"
+
+    def function(row):
+        with made.open("a") as file:
+            file.write(str(row["id"]))
+        return {"label": "abc"[row["id"] % 3], "x": row["id"]}
+
+    data = ld.range(6).map(function)
+    with pytest.raises(ExecutionError, match="the line was cut"):
+        data.write_csv("out", partition_cols=["label"], filesystem=FailingUploads(), resume=True)
+    assert FailingUploads().find("/out") == []
+    (waiting,) = tmp_path.glob("lightdata-*/.lightdata-*")
+    assert waiting.stat().st_mode & 0o77 == 0 or waiting.parent.stat().st_mode & 0o77 == 0
+    result = data.write_csv("out", partition_cols=["label"], filesystem=FailingUploads(), resume=True)
+    assert (result.rows, made.read_text()) == (6, "012345")
+    assert len([path for path in FailingUploads().find("/out") if path.endswith(".csv")]) == 3
+    assert list(tmp_path.iterdir()) == [made]
+
+
+CUT_OFF = """
+import os, sys
+import lightdata as ld
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
+puts, real = [], DirFileSystem.put_file
+def put_file(self, *args, **kwargs):
+    puts.append(args)
+    if len(puts) == 2:
+        os._exit(9)
+    return real(self, *args, **kwargs)
+DirFileSystem.put_file = put_file
+store = DirFileSystem(path=sys.argv[1], fs=LocalFileSystem())
+rows = ld.from_items([{"x": n, "label": label} for n, label in enumerate("abc")])
+rows.write_csv("out", partition_cols=["label"], filesystem=store)
+"""
+
+
+def test_a_commit_to_a_store_that_was_cut_off_is_finished(tmp_path, monkeypatch):
+    """Of a job that was killed between two uploads, the next job uploads the rest before it looks at the target."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ran = subprocess.run(
+        [sys.executable, "-c", CUT_OFF, str(tmp_path / "store")], env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert ran.returncode == 9
+    assert len(list(tmp_path.glob("store/out/**/*.csv"))) == 1
+    store = DirFileSystem(path=str(tmp_path / "store"), fs=LocalFileSystem())
+    with pytest.raises(OutputExistsError):
+        rows("d").write_csv("out", partition_cols=["label"], filesystem=store)
+    assert len(list(tmp_path.glob("store/out/**/*.csv"))) == 3
+    assert (tmp_path / "store/out/_SUCCESS").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
