@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from google_crc32c import value as crc32c
+from numpy.typing import NDArray
 
 from lightdata.expr.expression import Expression
 
@@ -60,21 +62,28 @@ def _word(value: Any) -> str | None:
         case _ if isinstance(value, _SCALARS):
             return repr(value)
         case bytes() | bytearray() | memoryview():
-            return blake2b(value).hexdigest()
+            return _digest(np.frombuffer(value, np.uint8))
         case Expression(expr=expr):
             return expr.meta.serialize(format="json") if _is_plain(str(expr)) else str(expr)
         case pa.Table() | pa.RecordBatch():
             return f"{value.num_rows} rows {value.schema}"
-        case np.ndarray():
-            return f"{value.dtype} {value.shape} {blake2b(value.tobytes()).hexdigest()}"
+        case np.ndarray() if not value.dtype.hasobject:
+            return f"{value.dtype} {value.shape} {_digest(value)}"
         case types.ModuleType():
             return value.__name__
     return None
 
 
+def _digest(array: NDArray[Any]) -> str:
+    """Sum up an array that may be large, at the speed of memory."""
+    return f"{array.nbytes}-{crc32c(np.ascontiguousarray(array)):08x}" if array.size else "0"
+
+
 def _parts(value: Any) -> Iterable[Any]:
     """Give what a value is made of; of an object of others, and of a class that is installed, its name alone."""
     match value:
+        case np.ndarray():
+            return value.dtype.str, value.tolist()
         case Mapping():
             return chain.from_iterable(value.items())
         case functools.partial():
