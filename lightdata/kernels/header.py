@@ -15,6 +15,7 @@ from lightdata.kernels.foreign import decode_foreign, foreign_format, foreign_im
 from lightdata.kernels.heif import is_heif, open_heif
 from lightdata.kernels.jpeg import ORIENTATION, read_jpeg_header
 from lightdata.kernels.tally import tally
+from lightdata.kernels.tiff_messages import nothing_logged
 from lightdata.types.image import EncodedImage, Payload
 from lightdata.types.image_spec import MODES
 
@@ -164,13 +165,14 @@ def decode_errors() -> Iterator[None]:
     Nine exception classes come out of Pillow for broken files, and warnings for odd ones.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), nothing_logged() as said:
             warnings.simplefilter("ignore")
             yield
     except DecodeError:
         raise
     except UnidentifiedImageError:
-        raise DecodeError(f"not an image file of a known format ({', '.join(FORMATS)})") from None
+        words = f"not an image file of a known format ({', '.join(FORMATS)})"
+        raise DecodeError(": ".join([words, *said])) from None
     except Exception as error:
         raise DecodeError(f"{type(error).__name__}: {_message(error)}") from error
 
