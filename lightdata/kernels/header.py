@@ -50,8 +50,13 @@ def exif_of(image: Image.Image) -> Image.Exif:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Read the EXIF orientation; 1 where there is none or it makes no sense."""
-    value = exif_of(image).get(ORIENTATION, 1)
+    """Read the EXIF orientation; 1 where there is none, it cannot be read or it makes no sense."""
+    try:
+        value = exif_of(image).get(ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - damaged EXIF can fail in any way, and the pixels do not depend on it
+        return 1
     return value if value in range(1, 9) else 1
 
 
