@@ -262,7 +262,10 @@ def as_objects(values: Sequence[Any]) -> NDArray[Any]:
 
 def value_at(array: pa.Array, row: int) -> Any:
     """Give one value as Python has it; an image or tensor as an array of its own that may be written to."""
-    if isinstance(array.type, ImageType) or is_tensor(array.type):
-        pixels = pixel_rows(array.slice(row, 1))[0]
-        return None if pixels is None else np.array(pixels)
+    if isinstance(array.type, ImageType):
+        image = iter_images(array.slice(row, 1))[0]
+        return None if image is None else np.array(to_pixels(image))
+    if is_tensor(array.type):
+        values = tensor_rows(array.slice(row, 1))[0]
+        return None if values is None else np.array(values)
     return array[row].as_py()
