@@ -267,9 +267,10 @@ class FileRowsTask:
         if self.on_error == "skip" or schema is None:
             return None
         names = schema if self.columns is None else [name for name in self.columns if name not in self.constants]
-        return pa.RecordBatch.from_pydict(
-            {_NO_COLUMN: pa.nulls(1), **{name: pa.nulls(1, schema[name]) for name in names}}
-        )
+        nulls = {_NO_COLUMN: pa.nulls(1), **{name: pa.nulls(1, schema[name]) for name in names}}
+        if (path_column := self.file_format.path_column) in nulls:
+            nulls[path_column] = plain_array([located.uri], schema[path_column])
+        return pa.RecordBatch.from_pydict(nulls)
 
     def _with_constants(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.num_rows
