@@ -14,6 +14,7 @@ How a worker is used. Code that disagrees with this is wrong.
              for a second then gives memory back.
   Listening  A worker takes messages at any time, so the calling process never waits for it to do so.
   Tally      Done, Failed and Cancelled tell what the worker did since the last of them, or since its stage came.
+  Log        What lightdata logs in a worker is logged by the calling process, where users have said who hears it.
   Life       While it works, or waits for credit, a worker says Beat every ``beat_s`` seconds, if a row or call of a
              model or function ended since; and before and after it builds what a stage needs, which may take long. It
              never does where ``beat_s`` is ``None``.
@@ -28,6 +29,14 @@ from lightdata.config import Config
 from lightdata.errors import RowError
 from lightdata.kernels.tally import Tally
 from lightdata.report.account import Told
+
+
+class LogMessage(NamedTuple):
+    """Log this; sent at any time."""
+
+    logger: str
+    level: int
+    words: str
 
 
 class StageMessage(NamedTuple):
@@ -45,6 +54,9 @@ class StageMessage(NamedTuple):
 
     credit_bytes: int
     beat_s: float | None = None
+    log_level: int = 0
+    """What is logged below it nobody hears."""
+
     on_the_way: int = 0
     """Bytes that the consumer has not taken of what came from a worker that died, in whose place this one is."""
 

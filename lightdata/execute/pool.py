@@ -18,6 +18,7 @@ How the pool behaves. Code that disagrees with this is wrong.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import sys
@@ -154,6 +155,7 @@ class _StageRun:
             list(sys.path),
             credit_bytes(limit_bytes, len(workers)),
             None if timeout_s is None else min(timeout_s / 4, _BEAT_S),
+            logging.getLogger("lightdata").getEffectiveLevel(),
         )
         for worker in workers:
             worker.begin(self._message)

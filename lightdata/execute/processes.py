@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import multiprocessing.resource_tracker
 import os
 import signal
@@ -28,6 +29,7 @@ from lightdata.execute.message import (
     DoneMessage,
     FailedMessage,
     LoadedMessage,
+    LogMessage,
     ReadyMessage,
     StageMessage,
     TaskMessage,
@@ -85,6 +87,9 @@ class Worker:
         """
         message = self.connection.recv()
         self.heard = time.monotonic()
+        if isinstance(message, LogMessage):
+            logging.getLogger(message.logger).log(message.level, message.words)
+            return message
         if isinstance(message, ReadyMessage):
             self.pid = message.pid
             if message.sends_arena:

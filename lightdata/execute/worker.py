@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import pickle
 import signal
@@ -11,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
@@ -36,6 +37,7 @@ from lightdata.execute.message import (
     FailedMessage,
     HoldsMessage,
     LoadedMessage,
+    LogMessage,
     ReadyMessage,
     StageMessage,
     TaskMessage,
@@ -82,6 +84,17 @@ def main(connection: Connection, parent_pid: int, arena_bytes: int) -> None:
         os._exit(code)  # nothing here may outlive the pipe: not a thread of a user's function, nor an exit handler
 
 
+class _LogToCaller(logging.Handler):
+    """Has the calling process log what is logged here."""
+
+    def __init__(self, say: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(LogMessage(record.name, record.levelno, record.getMessage()))
+
+
 class _Worker:
     def __init__(self, connection: Connection, parent_pid: int, arena_bytes: int) -> None:
         self.connection = connection
@@ -94,6 +107,9 @@ class _Worker:
         self.context = Context()
         self.on_the_way = 0
         self.credit = 0
+        self.turn = threading.RLock()
+        """Held while something is said: models that run in threads may log."""
+
         self.is_full = False
         """Whether it may keep memory of work that is done."""
 
@@ -106,6 +122,9 @@ class _Worker:
         if self.arena is not None:
             send_handle(connection, self.arena.fd, parent_pid)
             self.arena.close_fd()
+        self.log = logging.getLogger("lightdata")
+        self.log.propagate = False
+        self.log.handlers = [_LogToCaller(self._say)]
         threading.Thread(target=self._listen, name="lightdata-listen", daemon=True).start()
 
     def serve(self) -> None:
@@ -157,7 +176,8 @@ class _Worker:
 
     def _say(self, message: Any) -> None:
         try:
-            self.connection.send(message)
+            with self.turn:
+                self.connection.send(message)
         except OSError as error:
             raise _GoneError from error
 
@@ -203,8 +223,9 @@ class _Worker:
     def _send_apart(self, number: int, batch: pa.RecordBatch, nbytes: int) -> None:
         fd = write_apart(batch, nbytes)
         try:
-            self._say(BatchMessage(number, nbytes, None, None, is_apart=True))
-            send_handle(self.connection, fd, self.parent_pid)
+            with self.turn:  # the descriptor comes right behind
+                self._say(BatchMessage(number, nbytes, None, None, is_apart=True))
+                send_handle(self.connection, fd, self.parent_pid)
         finally:
             os.close(fd)
 
@@ -242,6 +263,7 @@ class _Worker:
         self.is_full = False
         self.credit, self.on_the_way = message.credit_bytes, message.on_the_way
         self.beat_s = message.beat_s
+        self.log.setLevel(message.log_level)
         watched(None if self.beat_s is None else self._beat)
         config_from(message.config)
         try:

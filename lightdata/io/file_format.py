@@ -60,6 +60,11 @@ class FileFormat(Protocol):
         """The columns of the files, or ``None`` where only reading tells."""
         ...
 
+    @property
+    def path_column(self) -> str | None:
+        """The column, if there is one, in which rows say where they are; a row of nulls says it, too."""
+        return None
+
     def learned(self, path: str, filesystem: FileSystem) -> Self:
         """Copy this format with what the first file tells: its columns.
 

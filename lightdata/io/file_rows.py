@@ -16,6 +16,7 @@ from lightdata.io.files import FileListSource, are_local, describe_paths
 from lightdata.io.formats.arrow_predicate import conjuncts
 from lightdata.io.location import FileSystem
 from lightdata.io.source import URI, Bounds, Extent, OnError, Pushdowns, ReadTask
+from lightdata.types.image import ImageType
 from lightdata.types.plain_array import plain_array, repeated
 from lightdata.types.schema import Schema
 
@@ -178,6 +179,10 @@ class FileRowsSource(Generic[Format]):
             yield _as_row_error(error, path)
 
 
+def _may_be_decoded(kind: pa.DataType) -> bool:
+    return pa.types.is_large_binary(kind) or (isinstance(kind, ImageType) and not kind.spec.is_fixed)
+
+
 def _may_pass(predicate: Expression | None, constants: Mapping[str, pa.Scalar]) -> bool:
     """Whether rows of a file can pass, as far as the file's place tells."""
     if predicate is None or not constants:
@@ -262,9 +267,10 @@ class FileRowsTask:
         if self.on_error == "skip" or schema is None:
             return None
         names = schema if self.columns is None else [name for name in self.columns if name not in self.constants]
-        return pa.RecordBatch.from_pydict(
-            {_NO_COLUMN: pa.nulls(1), **{name: pa.nulls(1, schema[name]) for name in names}}
-        )
+        nulls = {_NO_COLUMN: pa.nulls(1), **{name: pa.nulls(1, schema[name]) for name in names}}
+        if (path_column := self.file_format.path_column) in nulls:
+            nulls[path_column] = plain_array([located.uri], schema[path_column])
+        return pa.RecordBatch.from_pydict(nulls)
 
     def _with_constants(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.num_rows
@@ -272,7 +278,7 @@ class FileRowsTask:
         named = {name: pa.repeat(value, rows) for name, value in self.constants.items()}
         columns = {_NO_COLUMN: pa.nulls(rows), **stored, **named}
         names = [name for name in columns if name != _NO_COLUMN] if self.columns is None else list(self.columns)
-        if any(pa.types.is_large_binary(column.type) for column in stored.values()):
+        if any(_may_be_decoded(column.type) for column in stored.values()):
             # Bytes may be decoded later on, and errors then name the file.
             columns.setdefault(URI, repeated(self.path, rows))
             names = [*(name for name in names if name != URI), URI]

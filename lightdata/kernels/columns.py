@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -226,7 +227,8 @@ def to_numpy(array: pa.Array) -> NDArray[Any]:
         stacked = None if is_tensor(array.type) else _equal_pixels(array)
         return _stacked(pixel_rows(array)) if stacked is None else stacked
     if pa.types.is_nested(array.type) or isinstance(array.type, pa.BaseExtensionType):
-        return as_objects(array.to_pylist())
+        with _python_values(array.type):
+            return as_objects(array.to_pylist())
     return np.array(plain_values(array))
 
 
@@ -260,9 +262,29 @@ def as_objects(values: Sequence[Any]) -> NDArray[Any]:
     return objects
 
 
-def value_at(array: pa.Array, row: int) -> Any:
-    """Give one value as Python has it; an image or tensor as an array of its own that may be written to."""
-    if isinstance(array.type, ImageType) or is_tensor(array.type):
-        pixels = pixel_rows(array.slice(row, 1))[0]
-        return None if pixels is None else np.array(pixels)
-    return array[row].as_py()
+def value_at(array: pa.Array, row: int, *, column: str) -> Any:
+    """Give one value as Python has it; an image or tensor as an array of its own that may be written to.
+
+    Raises
+    ------
+    DecodeError
+        If the image cannot be decoded, or Python has no such value.
+    """
+    if isinstance(array.type, ImageType):
+        image = iter_images(array.slice(row, 1))[0]
+        return None if image is None else np.array(to_pixels(image))
+    if is_tensor(array.type):
+        values = tensor_rows(array.slice(row, 1))[0]
+        return None if values is None else np.array(values)
+    with _python_values(array.type, f"column {column!r}: "):
+        return array[row].as_py()
+
+
+@contextmanager
+def _python_values(kind: pa.DataType, place: str = "") -> Iterator[None]:
+    """Tell of values that Arrow has and Python has not: years beyond 9999, time zones that nobody knows."""
+    try:
+        yield
+    except (OverflowError, ValueError, pa.ArrowException) as error:
+        words = f"{place}a value of {kind} that Python has not: {error}; take columns, as collect() does"
+        raise DecodeError(words) from error

@@ -34,8 +34,10 @@ class Opened(NamedTuple):
 
     @classmethod
     def of(cls, image: EncodedImage) -> Opened:
-        """Prepare a row of an image column for decoding."""
-        return cls(image, image.decoded_bytes, read_jpeg_header(image.payload) if image.encoding == "jpeg" else None)
+        """Prepare a row of an image column for decoding; what it says of its size may not be true."""
+        jpeg = read_jpeg_header(image.payload) if image.encoding == "jpeg" else None
+        is_true = jpeg is not None and jpeg.size == (image.height, image.width)
+        return cls(image, image.decoded_bytes, jpeg if is_true else None)
 
 
 def opened(payload: Payload, mode: str | None = None) -> Opened:

@@ -15,6 +15,7 @@ from lightdata.kernels.foreign import decode_foreign, foreign_format, foreign_im
 from lightdata.kernels.heif import is_heif, open_heif
 from lightdata.kernels.jpeg import ORIENTATION, read_jpeg_header
 from lightdata.kernels.tally import tally
+from lightdata.kernels.tiff_messages import nothing_logged
 from lightdata.types.image import EncodedImage, Payload
 from lightdata.types.image_spec import MODES
 
@@ -49,8 +50,13 @@ def exif_of(image: Image.Image) -> Image.Exif:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Read the EXIF orientation; 1 where there is none or it makes no sense."""
-    value = exif_of(image).get(ORIENTATION, 1)
+    """Read the EXIF orientation; 1 where there is none, it cannot be read or it makes no sense."""
+    try:
+        value = exif_of(image).get(ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - damaged EXIF can fail in any way, and the pixels do not depend on it
+        return 1
     return value if value in range(1, 9) else 1
 
 
@@ -164,13 +170,14 @@ def decode_errors() -> Iterator[None]:
     Nine exception classes come out of Pillow for broken files, and warnings for odd ones.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), nothing_logged() as said:
             warnings.simplefilter("ignore")
             yield
     except DecodeError:
         raise
     except UnidentifiedImageError:
-        raise DecodeError(f"not an image file of a known format ({', '.join(FORMATS)})") from None
+        words = f"not an image file of a known format ({', '.join(FORMATS)})"
+        raise DecodeError(": ".join([words, *said])) from None
     except Exception as error:
         raise DecodeError(f"{type(error).__name__}: {_message(error)}") from error
 

@@ -34,7 +34,7 @@ class Row(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         value = self._values[name]
         if value is _ABSENT:
-            value = self._values[name] = value_at(self._batch.column(name), self._number)
+            value = self._values[name] = value_at(self._batch.column(name), self._number, column=name)
         return value
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -74,7 +74,7 @@ class Row(MutableMapping[str, Any]):
         if isinstance(array.type, ImageType):
             image = iter_images(array.slice(self._number, 1))[0]
             return None if image is None else f"<Image {image.mode} {image.height}x{image.width}>"
-        return value_at(array, self._number)
+        return value_at(array, self._number, column=name)
 
     def is_untouched(self, name: str) -> bool:
         """Whether nobody has looked at this value or replaced it."""

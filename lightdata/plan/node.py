@@ -87,7 +87,7 @@ class ReadFiles(Plan):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeImages(Plan):
-    """Turn a column of encoded bytes into images, upright."""
+    """Turn a column of encoded bytes into images, upright; of images, find those that cannot be decoded."""
 
     input: Plan
     column: str

@@ -30,6 +30,7 @@ from lightdata.plan.node import (
 from lightdata.plan.relational import Concat, Explode, JoinAsof, Pivot, Unpivot, Zip
 from lightdata.plan.schema import expressions_of, schema_of
 from lightdata.plan.words import step_name
+from lightdata.types.image import ImageType
 from lightdata.types.result_type import image_known
 from lightdata.types.schema import Schema, describe
 from lightdata.types.tensor import is_tensor
@@ -154,8 +155,10 @@ def _check_types(plan: Plan, before: Schema) -> None:
 
 
 def _check_encoded(plan: DecodeImages | SplitFrames, before: Schema) -> None:
-    if not pa.types.is_large_binary(before[plan.column]):
-        found = describe(before[plan.column])
+    kind = before[plan.column]
+    is_image = isinstance(plan, DecodeImages) and isinstance(kind, ImageType)
+    if not (is_image or pa.types.is_large_binary(kind)):
+        found = describe(kind)
         raise SchemaError(f"{step_name(plan)}: column {plan.column!r} is {found}, not encoded bytes")
     if isinstance(plan, SplitFrames) and plan.frame in before:
         raise SchemaError(f"split_frames: there is a column {plan.frame!r} already; rename it, or the folders it is of")

@@ -16,6 +16,7 @@ from lightdata.io.lazy_frame import LazyFrameSource
 from lightdata.plan.node import DecodeImages, Plan, Scan
 from lightdata.read.options import FileOptions, Paths, rows_of
 from lightdata.types.declare import declared_schema
+from lightdata.types.image import ImageType
 from lightdata.types.schema import Schema
 
 
@@ -303,9 +304,19 @@ def read_lance(uri: str, *, version: int | str | None = None) -> Dataset:
     return Dataset(Scan(source=LazyFrameSource.open(pl.scan_lance(uri, version=version))))
 
 
+def _is_open(kind: pa.DataType) -> bool:
+    return isinstance(kind, ImageType) and not kind.spec.is_fixed
+
+
 def _rows(source: FileRowsSource[Any], images: Sequence[str] = ()) -> Dataset:
-    """Scan files; columns of encoded bytes that are images are taken for such, and decoded when somebody looks."""
+    """Scan files; columns of encoded bytes that are images are taken for such, and decoded when somebody looks.
+
+    Where rows may fail every image is decoded to know, those that the files hold as images too.
+    """
     plan: Plan = Scan(source=source)
-    for column in images:
+    held = (
+        [] if source.on_error == "raise" else [name for name, kind in (source.schema or {}).items() if _is_open(kind)]
+    )
+    for column in [*images, *held]:
         plan = DecodeImages(input=plan, column=column, on_error=source.on_error)
     return Dataset(plan)

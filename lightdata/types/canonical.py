@@ -85,6 +85,9 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
     """
     import polars as pl  # noqa: PLC0415 - workers mostly need none
 
+    for kind in types.values():
+        if why := _refusal(kind):
+            raise SchemaError(f"Polars cannot hold {kind}: {why}")
     # Not pyarrow's empty_table(): it imports pandas wherever that is installed, a second nobody asked for.
     empty = pa.Table.from_batches([], schema=pa.schema(list(types.items())))
     try:
@@ -97,6 +100,32 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
 def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataType]:
     """Give Polars dtypes as canonical Arrow types."""
     return {name: _from_polars(dtype) for name, dtype in schema.items()}
+
+
+@lru_cache(maxsize=1024)
+def _refusal(kind: pa.DataType) -> str | None:
+    """Say what there is in a type over which Polars panics; it prints a page of text before it raises."""
+    if pa.types.is_union(kind):
+        return "it has no unions"
+    if pa.types.is_interval(kind):
+        return "it has no intervals of months and days"
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return _refused_zone(kind.tz)
+    if pa.types.is_dictionary(kind):
+        return _refusal(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _refusal(kind.storage_type)
+    return next(filter(None, (_refusal(kind.field(number).type) for number in range(kind.num_fields))), None)
+
+
+def _refused_zone(zone: str) -> str | None:
+    import polars as pl  # noqa: PLC0415 - as above
+
+    try:
+        pl.Series(dtype=pl.Datetime(time_zone=zone))
+    except pl.exceptions.PolarsError as error:
+        return str(error).partition(". ")[0]
+    return None
 
 
 @lru_cache(maxsize=1024)

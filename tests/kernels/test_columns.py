@@ -1,6 +1,7 @@
 """What users put in and take out of a batch: values, rows, formats and batch sizes."""
 
 import datetime as dt
+import re
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 import lightdata as ld
-from lightdata.errors import SchemaError
+from lightdata.errors import DecodeError, SchemaError
 from lightdata.kernels.batch_format import from_output, to_format
 from lightdata.kernels.columns import cast_column, column_from, to_numpy
 from lightdata.kernels.rebatch import rebatch
@@ -330,3 +331,21 @@ def test_rebatch_is_lazy():
     stream = rebatch(source(), 2)
     assert next(stream).num_rows == 2
     assert read == [0]
+
+
+@pytest.mark.parametrize("values", [[2**62], [None, 2**62]])
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("ms", "UTC")])
+def test_values_that_python_has_not_are_errors_of_their_row(kind, values):
+    """Years beyond 9999 are values in columns, and errors of lightdata in rows."""
+    column = pa.array(values, pa.int64()).cast(kind)
+    data = ld.from_arrow(pa.table({"t": column, "l": pa.array([[one] for one in column], pa.list_(kind))}))
+    assert data.select("t").to_arrow().num_rows == len(values)
+    with pytest.raises(
+        DecodeError, match=rf"column 't': a value of {re.escape(str(kind))} that Python has not.*collect"
+    ):
+        data.take_all()
+    with pytest.raises(DecodeError, match="that Python has not"):
+        list(data.select("l").iter_batches(batch_format="numpy"))
+    skipped = data.map(lambda row: {"t": row["t"]}, on_error="skip")
+    assert len(skipped.take_all()) == len(values) - 1
+    assert skipped.errors().select("row", "code", "cause").rows()[0][:2] == (len(values) - 1, "decode_failed")

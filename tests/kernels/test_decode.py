@@ -210,6 +210,24 @@ def test_orientation_can_be_left_alone(orientation):
     assert np.array_equal(np.asarray(image), smooth(10, 16))
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "JPEG"])
+@pytest.mark.parametrize("damage", [b"XX\0*", b"MM\0-", b"\0" * 4])
+@pytest.mark.parametrize("upright", [True, False])
+def test_exif_that_cannot_be_read_loses_no_image(file_format, damage, upright):
+    """An image whose EXIF is damaged has the pixels that Pillow loads, as they lie in the file."""
+    data = oriented(file_format, 6, **({"lossless": True} if file_format == "WEBP" else {}))
+    start = max(data.find(b"II*\0"), data.find(b"MM\0*"))
+    damaged = data[:start] + damage + data[start + 4 :]
+    if file_format == "PNG":  # nothing is read of a chunk whose checksum is wrong
+        at = damaged.index(b"eXIf")
+        end = at + 4 + int.from_bytes(damaged[at - 4 : at])
+        damaged = damaged[:end] + struct.pack(">I", zlib.crc32(damaged[at:end])) + damaged[end + 4 :]
+    image = Image.open(io.BytesIO(damaged))
+    image.load()
+    assert np.array_equal(np.asarray(decode_file(damaged, upright=upright)), np.asarray(image))
+    assert np.array_equal(to_pixels(read_header(damaged)), np.asarray(image))
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 255])
 def test_orientation_that_makes_no_sense_is_none(orientation):
     """An EXIF orientation outside 1 to 8 changes nothing."""

@@ -108,6 +108,39 @@ def test_an_archive_of_another_machine_is_read_by_ranges():
     assert [row["path"] for row in rows] == [f"memory:///archives/a.zip::{number}.png" for number in range(3)]
 
 
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_nulls_say_what_they_stand_for(tmp_path, name):
+    """A row of nulls has the path of the file that is lost, or of the archive where the rest of that is."""
+    for number in range(2):
+        with OPENED[name](tmp_path / f"{number}{name}") as opened:
+            for file in "bc":
+                add(opened, f"{file}.png", content(0))
+    damaged = bytearray((tmp_path / f"1{name}").read_bytes())
+    damaged[damaged.rindex(b"PK\3\4") + 45 if name == "a.zip" else 1024 + 148] ^= 0xFF
+    (tmp_path / f"1{name}").write_bytes(damaged)
+    paths = [tmp_path / f"{number}{name}" for number in range(2)]
+    query = ld.read_images(paths, include_paths=True, on_error="null")
+    rows = query.take_all()
+    lost = [row["path"] for row in rows if row["image"] is None]
+    assert lost == query.errors()["uri"].to_list()
+    assert lost == [f"{paths[1]}::c.png" if name == "a.zip" else str(paths[1])]
+    assert ld.read_images(paths, include_paths=True, on_error="null").select("path").take_all() == [
+        {"path": row["path"]} for row in rows
+    ]
+
+
+def test_a_file_whose_name_is_no_text_is_an_error_of_its_own(tmp_path):
+    """A tar may name a file in an encoding that nobody knows; the files around it are read."""
+    with OPENED["a.tar"](tmp_path / "a.tar") as opened:
+        for name in ("a.png", "caf\udce9.png", "b.png"):
+            add(opened, name, content(0))
+    with pytest.raises(ld.DecodeError, match=r"a\.tar.*'caf\\udce9\.png' is not text"):
+        ld.read_images(tmp_path / "a.tar").take_all()
+    query = ld.read_images(tmp_path / "a.tar", include_paths=True, on_error="skip")
+    assert [row["path"].rpartition("::")[2] for row in query.take_all()] == ["a.png", "b.png"]
+    assert query.errors()["code"].to_list() == ["decode_failed"]
+
+
 @pytest.mark.parametrize("on_error", ["null", "skip"])
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
 def test_mutants_of_archives_are_rows_or_errors(tmp_path, name, on_error):

@@ -125,6 +125,18 @@ def test_a_failing_batch_is_halved_until_its_rows_are_found(batch_size, on_error
         assert errors["row"].to_list() == sorted(BAD)
 
 
+def test_an_image_that_a_function_looks_at_fails_in_its_own_row(tmp_path):
+    """A broken image that is decoded as a function asks for it is told with the number of its row, and its file."""
+    for number in range(80):
+        Image.new("RGB", (6, 5), (number, 0, 0)).save(tmp_path / f"{number:02d}.png")
+    cut = (tmp_path / "50.png").read_bytes()[:45]
+    (tmp_path / "50.png").write_bytes(cut)
+    data = ld.read_images(tmp_path).map(lambda row: {"width": row["image"].shape[1]}, on_error="skip")
+    assert data.take_all() == [{"width": 6}] * 79
+    (error,) = data.errors().rows(named=True)
+    assert (error["row"], error["uri"].rpartition("/")[2], error["code"]) == (50, "50.png", "decode_failed")
+
+
 def test_the_configuration_says_what_becomes_of_rows(folder):
     """Where neither a reader nor a step says, ``config(on_error=...)`` does, and a word of their own wins."""
     ld.config(on_error="skip")

@@ -8,12 +8,12 @@ from typing import Self
 
 import pyarrow as pa
 
-from lightdata.errors import RowError
+from lightdata.errors import DecodeError, RowError
 from lightdata.expr.expression import Expression
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.formats.archive import Packed, list_packed, unpacked
 from lightdata.io.formats.tar import iter_members
-from lightdata.io.location import FileSystem
+from lightdata.io.location import FileSystem, is_text
 from lightdata.io.source import URI
 from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
@@ -47,6 +47,11 @@ class ArchivedFilesFormat(FileFormat):
     def schema(self) -> Schema:
         """Bytes, and where they are."""
         return Schema({self.column: pa.large_binary(), "path": pa.large_string()})
+
+    @property
+    def path_column(self) -> str:
+        """Where a file is: its archive, and its name in there."""
+        return "path"
 
     def learned(self, path: str, filesystem: FileSystem) -> Self:
         """Know it all."""
@@ -101,10 +106,13 @@ class ArchivedFilesFormat(FileFormat):
         is_hidden = base.startswith((".", "_")) or name.startswith("__MACOSX/")
         return bool(base) and not is_hidden and (self.endings is None or base.endswith(self.endings))
 
-    def _from_tar(self, path: str, filesystem: FileSystem) -> Iterator[tuple[bytes, str]]:
+    def _from_tar(self, path: str, filesystem: FileSystem) -> Iterator[tuple[bytes, str] | RowError]:
         for member in iter_members(path, filesystem):
             if self._takes(member.name):
-                yield member.content, f"{path}::{member.name}"
+                if is_text(member.name):
+                    yield member.content, f"{path}::{member.name}"
+                else:
+                    yield DecodeError(f"the name of file {member.name!a} is not text", uri=path)
 
     def _batch(self, files: list[tuple[bytes, str]], names: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         if files:

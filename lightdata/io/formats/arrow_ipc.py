@@ -16,6 +16,7 @@ from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
 from lightdata.types.schema import Schema
+from lightdata.types.valid_values import check_values
 
 _MAGIC = b"ARROW1"
 """What a file begins with; a stream does not."""
@@ -100,6 +101,11 @@ def _validated(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
             raise DecodeError(f"column {name!r}: {error}", uri=path) from error
     held = canonical(batch)
     held.validate(full=True)
+    for name, column in zip(held.schema.names, held.columns, strict=True):
+        try:
+            check_values(column)
+        except ValueError as error:
+            raise DecodeError(f"column {name!r}: {error}", uri=path) from error
     return held
 
 

@@ -78,7 +78,11 @@ def _tested(name: str, function: Any, arguments: list[Any], schema: Schema) -> A
         case {"IsIn": {"nulls_equal": False}}, [values]:
             listed = _value(values)
             is_listed = isinstance(listed, list) and all(map(_is_plain, listed))
-            return pc.field(name).isin(listed) if is_listed and listed else None
+            if not is_listed or not listed:
+                return None
+            # Arrow tells the two zeros apart where it looks into statistics, which begin at -0.0 and end at 0.0.
+            zeros = [-0.0, 0.0] if pa.types.is_floating(schema[name]) and 0 in listed else []
+            return pc.field(name).isin([*listed, *zeros])
         case {"IsBetween": _}, [low, high]:
             # With its bounds or without: no more rows are kept than need be judged later.
             least, most = (_comparison(name, op, value, schema) for op, value in (("GtEq", low), ("LtEq", high)))

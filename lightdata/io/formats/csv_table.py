@@ -13,6 +13,7 @@ from pyarrow import csv
 
 from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, RowError, SchemaError
 from lightdata.io.file_format import FileFormat, Part, Request
+from lightdata.io.formats.escaped_text import escaped, has_escapes, shown, text_only, unescaped
 from lightdata.io.formats.stream import opened_stream, with_compressed
 from lightdata.io.location import FileSystem
 from lightdata.types.canonical import canonical
@@ -77,7 +78,7 @@ class CsvFormat(FileFormat):
         ColumnNotFoundError
             If an override names none.
         """
-        inferred = self._inferred(path, filesystem, _BLOCK_BYTES)
+        inferred = self._inferred(path, filesystem, _Care())
         if len(set(inferred.names)) < len(inferred):
             raise SchemaError(f"{path} has two columns of one name: {', '.join(inferred.names)}")
         overrides: Mapping[str, pa.DataType] = self.overrides or {}
@@ -120,7 +121,7 @@ class CsvFormat(FileFormat):
         self, path: str, filesystem: FileSystem, request: Request, care: _Care
     ) -> Iterator[pa.RecordBatch | RowError]:
         """Produce rows, with the columns asked for among others, and errors in their places."""
-        stored = self.stored or self._inferred(path, filesystem, _BLOCK_BYTES)
+        stored = self.stored or self._inferred(path, filesystem, _Care())
         is_whole = request.columns is None or request.every_column
         names = stored.names if is_whole else list(request.columns or stored.names[:1])
         wanted = pa.schema([stored.field(name) for name in names])
@@ -129,8 +130,9 @@ class CsvFormat(FileFormat):
         invalid: list[_Invalid] = []
         done = int(self.has_header)
         parsed = _as_bytes(wanted) if care.each_row else wanted
-        with self._opened(path, filesystem, care.block_bytes, parsed, invalid) as reader:
-            for batch in reader:
+        with self._opened(path, filesystem, care, parsed, invalid) as reader:
+            for held in reader:
+                batch = _as_they_were(held) if care.is_escaped else held
                 for item in _in_order(batch, invalid, done):
                     if isinstance(item, RowError):
                         yield item
@@ -145,34 +147,34 @@ class CsvFormat(FileFormat):
         self,
         path: str,
         filesystem: FileSystem,
-        block_bytes: int,
+        care: _Care,
         schema: pa.Schema | None,
         invalid: list[_Invalid],
     ) -> Iterator[csv.CSVStreamingReader]:
         with ExitStack() as stack:
             stream = stack.enter_context(opened_stream(path, filesystem))
             try:
-                reader = self._reader(stream, block_bytes, schema, invalid)
+                reader = self._reader(stream, care, schema, invalid)
             except pa.ArrowInvalid:
                 content = _only_line(path, filesystem)
                 if content is None:
                     raise
-                reader = self._reader(pa.BufferReader(content), block_bytes, schema, invalid)
+                reader = self._reader(pa.BufferReader(content), care, schema, invalid)
             yield stack.enter_context(reader)
 
     def _reader(
-        self, stream: Any, block_bytes: int, schema: pa.Schema | None, invalid: list[_Invalid]
+        self, stream: Any, care: _Care, schema: pa.Schema | None, invalid: list[_Invalid]
     ) -> csv.CSVStreamingReader:
         def note(row: csv.InvalidRow) -> str:
             place = "" if row.number is None else f"record {row.number}: "
-            error = DecodeError(f"{place}{row.actual_columns} values, not {row.expected_columns}: {row.text}")
+            error = DecodeError(f"{place}{row.actual_columns} values, not {row.expected_columns}: {shown(row.text)}")
             invalid.append((row.number, error))
             return "skip"
 
         return csv.open_csv(
-            stream,
+            care.text(stream),
             read_options=csv.ReadOptions(
-                use_threads=False, block_size=block_bytes, autogenerate_column_names=not self.has_header
+                use_threads=False, block_size=care.block_bytes, autogenerate_column_names=not self.has_header
             ),
             parse_options=csv.ParseOptions(
                 delimiter=self.separator,
@@ -180,7 +182,7 @@ class CsvFormat(FileFormat):
                 newlines_in_values=self.quote_char is not None,
                 # Where there is one column, an empty line is a row: that of a null.
                 ignore_empty_lines=self.stored is None or len(self.stored) > 1,
-                invalid_row_handler=note,
+                invalid_row_handler=note if care.is_ragged else None,
             ),
             convert_options=csv.ConvertOptions(
                 column_types=schema,
@@ -191,21 +193,24 @@ class CsvFormat(FileFormat):
             ),
         )
 
-    def _inferred(self, path: str, filesystem: FileSystem, block_bytes: int) -> pa.Schema:
+    def _inferred(self, path: str, filesystem: FileSystem, care: _Care) -> pa.Schema:
         """Tell the columns by the first block in which a line ends."""
         try:
-            with self._opened(path, filesystem, block_bytes, None, []) as reader:
-                reader.schema.names  # noqa: B018 - they may be in another encoding
-                return reader.schema
-        except DecodeError:
-            if block_bytes * _BLOCK_STEP > _MOST_BLOCK_BYTES:
+            with self._opened(path, filesystem, care, None, []) as reader:
+                if any(map(has_escapes, reader.schema.names)):  # to look at them fails in another encoding
+                    raise ValueError("the name of a column is no utf-8")
+                first = next(iter(reader), None) if care.is_escaped else None
+                return reader.schema if first is None else _as_they_were(first).schema
+        except DecodeError as error:
+            more = care.for_text(error) or care.longer()
+            if more is None:
                 raise
-        return self._inferred(path, filesystem, block_bytes * _BLOCK_STEP)
+        return self._inferred(path, filesystem, more)
 
     def _check_header(self, path: str, filesystem: FileSystem) -> None:
         if self.stored is None:
             return
-        names = self._inferred(path, filesystem, _HEAD_BYTES).names
+        names = self._inferred(path, filesystem, _Care(block_bytes=_HEAD_BYTES)).names
         if sorted(names) != sorted(self.stored.names):
             raise DecodeError(
                 f"its columns are {', '.join(names)}; those of the first file {', '.join(self.stored.names)}"
@@ -221,14 +226,37 @@ class _Care:
     each_row: bool = False
     """Whether values are converted row by row, where they cannot be all at once."""
 
+    is_ragged: bool = False
+    """Whether records of too few or too many values are told one by one; Arrow cannot tell those that are no UTF-8."""
+
+    is_escaped: bool = False
+    """Whether what is no UTF-8 is escaped, so that it can."""
+
+    def text(self, stream: Any) -> Any:
+        """Give what Arrow may read of a file."""
+        return escaped(stream) if self.is_escaped else text_only(stream) if self.is_ragged else stream
+
     def after(self, error: DecodeError) -> _Care | None:
         """Take more care where that may mend what failed."""
+        if more := self.for_text(error):
+            return more
         if not isinstance(error.__cause__, pa.ArrowInvalid):
             return None
         if "straddl" in error.message:  # a record longer than a block
-            longer = self.block_bytes * _BLOCK_STEP
-            return replace(self, block_bytes=longer) if longer <= _MOST_BLOCK_BYTES else None
+            return self.longer()
         return None if self.each_row else replace(self, each_row=True)
+
+    def for_text(self, error: DecodeError) -> _Care | None:
+        """Take more care of records that have too few or too many values, or are no UTF-8 beside such."""
+        if self.is_ragged and not self.is_escaped and isinstance(error.__cause__, UnicodeDecodeError):
+            return replace(self, is_escaped=True, each_row=True)
+        is_ragged = isinstance(error.__cause__, pa.ArrowInvalid) and "columns, got" in str(error.__cause__)
+        return replace(self, is_ragged=True) if is_ragged and not self.is_ragged else None
+
+    def longer(self) -> _Care | None:
+        """Take longer blocks, for records that do not fit into these."""
+        longer = self.block_bytes * _BLOCK_STEP
+        return replace(self, block_bytes=longer) if longer <= _MOST_BLOCK_BYTES else None
 
 
 def check_convertible(overrides: Schema) -> None:
@@ -252,6 +280,11 @@ def _only_line(path: str, filesystem: FileSystem) -> bytes | None:
         content = bytes(stream.read(_MOST_HEADER_BYTES))
     is_line = content.strip() and not content.endswith((b"\n", b"\r")) and len(content) < _MOST_HEADER_BYTES
     return content + b"\n" if is_line else None
+
+
+def _as_they_were(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Have bytes again where values were escaped."""
+    return pa.RecordBatch.from_arrays(list(map(unescaped, batch.columns)), names=batch.schema.names)
 
 
 def _as_bytes(schema: pa.Schema) -> pa.Schema:
@@ -285,7 +318,28 @@ def _converted(batch: pa.RecordBatch, schema: pa.Schema, done: int) -> Iterator[
 
 
 def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Convert bytes as the parser would have: all values are quoted, and what is not is null."""
+    """Convert bytes as the parser would have."""
+    made = {one.name: _text(batch.column(one.name), one) for one in schema if _is_text(one.type)}
+    others = pa.schema([one for one in schema if one.name not in made])
+    if len(others):
+        parsed = _parsed(batch.select(others.names), others)
+        made |= dict(zip(others.names, parsed.columns, strict=True))
+    return pa.RecordBatch.from_arrays([made[name] for name in schema.names], schema=schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return kind in (pa.binary(), pa.large_binary(), pa.string(), pa.large_string())
+
+
+def _text(values: pa.Array, field: pa.Field) -> pa.Array:
+    try:
+        return values.cast(field.type)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"column {field.name!r}: {error}") from error
+
+
+def _parsed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Have bytes parsed once more: all values are quoted, and what is not is null."""
     sink = pa.BufferOutputStream()
     csv.write_csv(batch, sink, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
     content = sink.getvalue()

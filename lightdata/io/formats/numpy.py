@@ -6,6 +6,7 @@ The format is NumPy's NEP 1: a magic string, a version, a Python literal that te
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -245,7 +246,9 @@ def _parsed(head: bytes, path: str) -> Header:
         if version not in _VERSIONS:
             raise ValueError(f"its version is {version}")  # noqa: TRY301 - one way to fail
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran_order, dtype = read(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it may be from Python 2, whose long integers are read, too
+            shape, fortran_order, dtype = read(stream)
     except Exception as error:  # the header is Python text, and parsing it can fail in any way
         raise DecodeError(f"not a .npy file: {error}", uri=path) from error
     if min(shape, default=0) < 0:
@@ -269,10 +272,10 @@ def _values(path: str, filesystem: FileSystem, rows: _Rows) -> NDArray[Any]:
         return _native(values.reshape(rows.stop - rows.start, *header.shape[1:]), header)
     if location.remote is None:
         tally("files_opened")
-        whole = np.load(location.path, mmap_mode="r", allow_pickle=False)
+        whole: NDArray[Any] = np.memmap(location.path, header.dtype, "r", header.offset, header.shape, "F")
         tally("bytes_read", whole[rows.start : rows.stop].nbytes)
     else:
-        whole = np.load(io.BytesIO(read_file(path, filesystem)), allow_pickle=False)
+        whole = _array(header, read_file(path, filesystem))
     # A copy: a view would keep the file mapped, and change with it.
     return _native(whole[rows.start : rows.stop].copy(), header)
 

@@ -23,6 +23,7 @@ from lightdata.io.source import Bounds, Extent
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical, canonical_type
 from lightdata.types.schema import Schema, describe
+from lightdata.types.valid_values import check_values
 
 _MOST_RATIO = 1000
 """Times its size in the file that a row group may expand to, once it is large."""
@@ -200,6 +201,7 @@ def _checked_column(array: pa.Array, name: str, foreign: ForeignColumn | None, p
             _check_order(canonical_type(array.type))
         column = canonical(pa.RecordBatch.from_arrays([array], names=[name])).column(0)
         column.validate(full=True)
+        check_values(column)
     except (pa.ArrowException, NotImplementedError, ValueError, TypeError, AttributeError) as error:
         raise DecodeError(f"column {name!r}: {error}", uri=path) from error
     return column

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -37,6 +37,7 @@ from lightdata.types.image import (
     DYNAMIC_STORAGE,
     RAW,
     EncodedImage,
+    ImageArray,
     ImageType,
     Payload,
     binary_values,
@@ -80,11 +81,11 @@ class DecodeImagesOperator:
     def _parts(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
         """Look at rows until their pixels would take too much, make a part of those, and go on."""
         most, part = batch_limit(), _Part(0)
-        for number, payload in enumerate(binary_values(batch.column(self.column))):
+        for number, held in enumerate(_values(batch.column(self.column))):
             try:
                 if self.on_error != "raise":
                     context.raise_lost()
-                one = None if payload is None else self._image(payload)
+                one = None if held is None else self._image(held)
             except RowError as error:
                 one = None
                 if self.on_error == "raise":
@@ -124,7 +125,9 @@ class DecodeImagesOperator:
     def _located(self, batch: pa.RecordBatch, number: int, error: RowError) -> RowError:
         return error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
 
-    def _image(self, payload: Payload) -> Opened:
+    def _image(self, payload: Payload | EncodedImage) -> Opened:
+        if isinstance(payload, EncodedImage):
+            return Opened.of(payload)
         if self.exif_transpose:
             found = opened(payload, self.mode)
             if self.size is not None:
@@ -157,6 +160,10 @@ class DecodeImagesOperator:
         return one
 
 
+def _values(column: pa.Array) -> Sequence[Payload | EncodedImage | None]:
+    return iter_images(column) if isinstance(column, ImageArray) else binary_values(column)
+
+
 @dataclass(slots=True)
 class _Part:
     """Rows whose pixels are made together."""
@@ -175,6 +182,8 @@ class _Part:
 
 def _images_of(files: pa.Array, images: list[EncodedImage | None]) -> pa.Array:
     """Build a column of images; where they are all as their files have them, without a copy of these."""
+    if isinstance(files, ImageArray):
+        return files if images.count(None) == files.null_count else dynamic_images(images)
     if (
         None in images
         or files.type != pa.large_binary()

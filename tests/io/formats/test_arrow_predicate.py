@@ -4,10 +4,12 @@ import datetime as dt
 import types
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lightdata as ld
 from lightdata.io.formats.parquet import ParquetFormat
 
 VALUES = {
@@ -59,6 +61,19 @@ predicates = st.recursive(
     max_leaves=4,
 )
 rows = st.fixed_dictionaries({name: st.none() | values for name, (_, values) in VALUES.items()})
+
+
+@pytest.mark.parametrize("stored", [0.0, -0.0])
+@pytest.mark.parametrize("asked", [[0.0], [-0.0], [0.0, 5.0], [-7.0, 0.0, -0.0]])
+@pytest.mark.parametrize("by", ["polars", "arrow"])
+def test_both_zeros_are_one(tmp_path, stored, asked, by):
+    """A row of either zero is found in a list that holds either, whoever wrote the statistics."""
+    frame = pl.DataFrame({"f": [stored, None]})
+    if by == "polars":
+        frame.write_parquet(tmp_path / "a.parquet")
+    else:
+        pq.write_table(frame.to_arrow(), tmp_path / "a.parquet")
+    assert len(ld.read_parquet(tmp_path).filter(pl.col("f").is_in(asked)).take_all()) == 1
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -143,6 +143,41 @@ def test_files_have_the_columns_of_the_first_in_any_order(tmp_path):
     assert ld.read_csv(tmp_path, on_error="skip").collect()["n"].to_list() == [1, 2, 4]
 
 
+def test_a_record_of_another_encoding_fails_by_itself(tmp_path, capfd):
+    """One that has too many values besides is no reason to lose those around it, nor are values changed by it."""
+    lines = [b"n,s,b", b"1,caf\xc3\xa9,x", b"2,b,c,\xff", b"3,\xc3\xa9,\xfe", b"4", b"5,\xff\xf4\x8f,y", b"6,g,"]
+    write(tmp_path, a_csv=b"\n".join(lines))
+    read = lambda **options: ld.read_csv(tmp_path, schema_overrides={"s": str, "b": bytes}, **options)  # noqa: E731
+    good = [(1, "café", b"x"), (3, "é", b"\xfe"), (6, "g", None)]
+    assert read(on_error="skip").collect().rows() == good
+    query = read(on_error="null")
+    assert query.collect().rows() == [good[0], (None,) * 3, good[1], *[(None,) * 3] * 2, good[2]]
+    first, second, third = query.errors()["message"]
+    assert first == "record 3: 4 values, not 3: 2,b,c,\ufffd"
+    assert second.startswith("record 5: 1 values")
+    assert "'s'" in third
+    assert capfd.readouterr().err == ""
+
+
+def test_a_column_of_another_encoding_is_bytes(tmp_path):
+    """So it is inferred, whether all records have as many values or not."""
+    write(tmp_path, a_csv=b"n,s\n1,caf\xe9\n2,b\n")
+    assert ld.read_csv(tmp_path).take_all() == [{"n": 1, "s": b"caf\xe9"}, {"n": 2, "s": b"b"}]
+    write(tmp_path, a_csv=b"n,s\n3,\xff,d\n")
+    assert ld.read_csv(tmp_path, on_error="skip").take_all() == []
+    write(tmp_path, a_csv=b"n,s\n1,caf\xe9\n2,b\n3,\xff,d\n")
+    assert ld.read_csv(tmp_path, on_error="skip").take_all() == [{"n": 1, "s": b"caf\xe9"}, {"n": 2, "s": b"b"}]
+
+
+def test_what_stands_for_bytes_is_not_taken_for_text(tmp_path):
+    """A file that has both, and a record of another encoding, is refused: nobody could tell them apart."""
+    write(tmp_path, a_csv="n,s\n1,\U0010ffe9\n".encode() + b"2,\xff,c\n")
+    with pytest.raises(ld.DecodeError, match=r"a\.csv.*stand for such"):
+        ld.read_csv(tmp_path)
+    write(tmp_path, a_csv="n,s\n1,\U0010ffe9\n2\n".encode())
+    assert ld.read_csv(tmp_path, on_error="skip").take_all() == [{"n": 1, "s": "\U0010ffe9"}]
+
+
 def test_a_record_that_is_wrong_fails_by_itself(tmp_path):
     """Too few or too many values, and values of another type, name the record, or are null, or left out."""
     write(tmp_path, a_csv='n,s\n1,a\n2\n3,c\nx,d\n5,"e\n,"\n6,f,g\n7,\n')
