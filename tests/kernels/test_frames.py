@@ -9,10 +9,9 @@ import pytest
 from PIL import Image, ImageSequence
 
 from lightdata.config import config
-from lightdata.errors import DecodeError
-from lightdata.kernels import frames as frames_module
+from lightdata.errors import DecodeError, LimitError
 from lightdata.kernels.decode import to_pixels
-from lightdata.kernels.frames import count_gif_frames, iter_frames
+from lightdata.kernels.frames import count_frames, count_gif_frames, iter_frames
 from lightdata.kernels.header import stored_mode
 from lightdata.types.image import RAW, binary_values
 
@@ -128,33 +127,30 @@ def test_damage_is_an_error_of_ours(file_format, options):
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "TIFF", "WEBP", "PNG", "AVIF"])
-def test_too_many_frames_are_refused_before_any_is_decoded(file_format, monkeypatch):
+def test_too_many_frames_are_refused_before_any_is_decoded(file_format, settings):
     """A file of more frames than the limit gives none of them; one at the limit gives all."""
     data = saved(pictures(6, height=2, width=2), file_format)
-    monkeypatch.setattr(frames_module, "MAX_FRAMES", 6)
-    assert len(list(iter_frames(data))) == 6
-    monkeypatch.setattr(frames_module, "MAX_FRAMES", 5)
-    with pytest.raises(DecodeError, match="more than 5 frames"):
-        next(iter_frames(data))
+    config(max_frames=6)
+    assert len(list(iter_frames(data))) == count_frames(data) == 6
+    config(max_frames=5)
+    for asked in (lambda: next(iter_frames(data)), lambda: count_frames(data)):
+        with pytest.raises(LimitError, match=r"6 frames.* more than max_frames=5; raise it with config\(max_frames="):
+            asked()
 
 
 def test_a_small_file_of_endless_frames_is_refused():
     """A GIF of a few kilobytes that claims more frames than the limit is refused by walking its blocks."""
     frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\x00"
     data = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6) + frame * 10_001 + b";"
-    with pytest.raises(DecodeError, match="more than 10000 frames"):
+    with pytest.raises(DecodeError, match="10,001 frames, or more, are more than max_frames=10000"):
         list(iter_frames(data))
 
 
-def test_each_frame_is_held_to_the_pixel_limit():
+def test_each_frame_is_held_to_the_pixel_limit(settings):
     """A page above ``max_image_pixels`` is the one error after the pages before it."""
     data = saved([*pictures(2), *pictures(1, "RGB", 40, 40)], "TIFF")
-    limit = config().max_image_pixels
     config(max_image_pixels=100)
-    try:
-        found, error = frames_before_error(data)
-    finally:
-        config(max_image_pixels=limit)
+    found, error = frames_before_error(data)
     assert len(found) == 2
     assert "40x40 pixels" in error.message
 

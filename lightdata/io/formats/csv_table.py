@@ -11,7 +11,7 @@ from typing import Any, Self
 import pyarrow as pa
 from pyarrow import csv
 
-from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, RowError, SchemaError
+from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, LimitError, RowError, SchemaError
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.formats.stream import opened_stream, with_compressed
 from lightdata.io.location import FileSystem
@@ -197,8 +197,8 @@ class CsvFormat(FileFormat):
             with self._opened(path, filesystem, block_bytes, None, []) as reader:
                 reader.schema.names  # noqa: B018 - they may be in another encoding
                 return reader.schema
-        except DecodeError:
-            if block_bytes * _BLOCK_STEP > _MOST_BLOCK_BYTES:
+        except DecodeError as error:
+            if isinstance(error, LimitError) or block_bytes * _BLOCK_STEP > _MOST_BLOCK_BYTES:
                 raise
         return self._inferred(path, filesystem, block_bytes * _BLOCK_STEP)
 

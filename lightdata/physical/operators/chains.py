@@ -18,7 +18,8 @@ from lightdata.kernels import tensor
 from lightdata.kernels.columns import column_of
 from lightdata.kernels.decode import from_raster
 from lightdata.kernels.encode import codec_of, encode_image
-from lightdata.kernels.header import count_frames, exif_tag
+from lightdata.kernels.frames import count_frames
+from lightdata.kernels.header import exif_tag
 from lightdata.kernels.stacked_rows import StackedRows
 from lightdata.physical.operators.picture import Picture, Place, headers_of, naming
 from lightdata.types.image import RAW, EncodedImage, ImageType, as_dynamic, dynamic_images
