@@ -12,6 +12,7 @@ from PIL import Image
 
 from lightdata.errors import DecodeError, SchemaError
 from lightdata.kernels.decode import from_pillow, to_pixels
+from lightdata.kernels.tally import row_in_hand
 from lightdata.types.canonical import canonical_array, canonical_type
 from lightdata.types.image import (
     RAW,
@@ -192,8 +193,10 @@ def column_of(rows: Sequence[NDArray[Any] | None] | NDArray[Any], kind: pa.DataT
     return pa.ExtensionArray.from_storage(kind, storage)
 
 
-def pixel_rows(array: pa.Array) -> list[NDArray[Any] | None]:
+def pixel_rows(array: pa.Array, start: int = 0) -> list[NDArray[Any] | None]:
     """Decode every row of an image or tensor column: ``[H, W]`` or ``[H, W, C]``, ``None`` where it is null.
+
+    ``start`` is the number of the first row in the batch that they are of.
 
     Raises
     ------
@@ -204,6 +207,7 @@ def pixel_rows(array: pa.Array) -> list[NDArray[Any] | None]:
         return tensor_rows(array)
     rows: list[NDArray[Any] | None] = []
     for number, image in enumerate(iter_images(array)):
+        row_in_hand(start + number)
         try:
             rows.append(None if image is None else to_pixels(image))
         except DecodeError as error:
@@ -263,6 +267,6 @@ def as_objects(values: Sequence[Any]) -> NDArray[Any]:
 def value_at(array: pa.Array, row: int) -> Any:
     """Give one value as Python has it; an image or tensor as an array of its own that may be written to."""
     if isinstance(array.type, ImageType) or is_tensor(array.type):
-        pixels = pixel_rows(array.slice(row, 1))[0]
+        pixels = pixel_rows(array.slice(row, 1), row)[0]
         return None if pixels is None else np.array(pixels)
     return array[row].as_py()

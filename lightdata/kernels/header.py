@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
 from lightdata.errors import DecodeError
-from lightdata.kernels import png_chunks
+from lightdata.kernels import decoder_warnings, png_chunks
 from lightdata.kernels.foreign import foreign_format, foreign_images, foreign_pillow
 from lightdata.kernels.heif import is_heif, open_heif
 from lightdata.kernels.jpeg import ORIENTATION, read_jpeg_header
 from lightdata.kernels.limits import check_pixels, too_many_pixels
-from lightdata.kernels.tally import tally
+from lightdata.kernels.tally import tally, warned
 from lightdata.types.image import EncodedImage, Payload
 from lightdata.types.image_spec import MODES
 
@@ -138,14 +137,15 @@ def exif_tag(data: Payload, tag: int) -> str | None:
 
 @contextmanager
 def decode_errors() -> Iterator[None]:
-    """Turn whatever a decoder raises into :class:`DecodeError`.
+    """Turn whatever a decoder raises into :class:`DecodeError`, and take note of what it warns of.
 
     Nine exception classes come out of Pillow for broken files, and warnings for odd ones.
     """
+    heard = decoder_warnings.begin()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
+        if heard:
+            warned(heard)
     except DecodeError:
         raise
     except Image.DecompressionBombError as error:
@@ -153,7 +153,13 @@ def decode_errors() -> Iterator[None]:
     except UnidentifiedImageError:
         raise DecodeError(f"not an image file of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:
-        raise DecodeError(f"{type(error).__name__}: {_message(error)}") from error
+        why = decoder_warnings.last_of_libtiff()
+        raise DecodeError(
+            f"{type(error).__name__}: {_message(error)}{'' if why is None else f' (libtiff: {why})'}"
+        ) from error
+    finally:
+        if heard is not None:
+            decoder_warnings.end()
 
 
 def _first_number(text: str) -> int:

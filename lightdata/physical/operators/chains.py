@@ -21,7 +21,9 @@ from lightdata.kernels.encode import codec_of, encode_image
 from lightdata.kernels.frames import count_frames
 from lightdata.kernels.header import exif_tag
 from lightdata.kernels.stacked_rows import StackedRows
+from lightdata.kernels.tally import row_in_hand
 from lightdata.physical.operators.picture import Picture, Place, headers_of, naming
+from lightdata.physical.stage import name_rows
 from lightdata.types.image import RAW, EncodedImage, ImageType, as_dynamic, dynamic_images
 from lightdata.types.image_spec import MODES
 from lightdata.types.operation import AsImage, Attribute, Decode, Encode, ImageOperation, Known, Operation, ToTensor
@@ -181,6 +183,7 @@ def _without_pixels(chain: Chain, batch: pa.RecordBatch) -> pa.Array | PixelWork
 
 def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[RowError]) -> Iterator[list[StackedRows]]:
     """Compute what each chain makes of each row, row by row, and pass it on before it takes too much memory."""
+    name_rows(batch)
     images = {one.column: headers_of(batch.column(one.column)) for one in work}
     looks = Counter(one.column for one in work if one.needs_pixels or one.decodes)
     stages = [str(one.chain) for one in work]
@@ -194,6 +197,7 @@ def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[Row
         }
         failed: dict[str, RowError] = {}
         made = []
+        row_in_hand(number)
         try:
             for one, stage in zip(work, stages, strict=True):
                 place = Place(batch, number, stage, one.url)
@@ -208,6 +212,7 @@ def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, failures: list[Row
         if size + weight > most and len(values[0]):
             yield values
             values, size = [StackedRows(batch.num_rows - number) for _ in work], 0
+            name_rows(batch)
         size += weight
         for rows, value in zip(values, made, strict=True):
             rows.append(value)

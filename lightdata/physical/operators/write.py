@@ -14,7 +14,7 @@ import pyarrow as pa
 from lightdata.errors import ExecutionError, RowError
 from lightdata.io.sinks.durable import syncing
 from lightdata.io.sinks.sink import WRITTEN, Sink, StagedFile
-from lightdata.physical.stage import Context, without_hidden
+from lightdata.physical.stage import Context, name_rows, without_hidden
 from lightdata.types.plain_array import plain_array
 
 
@@ -59,6 +59,7 @@ class _Incoming:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
             for batch in self._batches:
+                name_rows(batch)
                 yield without_hidden(batch)
         except Exception as error:
             self.error = error
