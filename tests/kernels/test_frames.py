@@ -115,6 +115,33 @@ def test_a_cut_file_gives_whole_frames_and_one_error(file_format, options):
     assert most >= (0 if file_format in ("WEBP", "AVIF") else 2)  # those decoders want all or nothing
 
 
+def with_last_avif_frame_overwritten(data):
+    """Overwrite the last sample of a sequence, whose place and size its tables tell (ISO 14496-12, 8.7)."""
+    (start,) = struct.unpack_from(">I", data, data.index(b"stco") + 12)
+    table = data.index(b"stsz") + 12
+    sizes = struct.unpack_from(f">{struct.unpack_from('>I', data, table)[0]}I", data, table + 4)
+    at = start + sum(sizes[:-1])
+    return data[:at] + b"\xff" * sizes[-1] + data[at + sizes[-1] :]
+
+
+@pytest.mark.parametrize(("file_format", "options"), FORMATS.values(), ids=FORMATS)
+def test_a_broken_later_frame_costs_no_earlier_one(file_format, options):
+    """Bytes of the last frame that are wrong, in a file that is whole, are one error behind all frames before it."""
+    options = {"compression": "tiff_deflate"} if file_format == "TIFF" else options
+    data = saved(pictures(3, height=40, width=40), file_format, **options)
+    whole, _ = frames_before_error(data)
+    places = range(len(data) // 3, len(data) - 16, max(1, len(data) // 100))
+    damaged = [data[:at] + bytes(16) + data[at + 16 :] for at in places]
+    if file_format == "AVIF":
+        damaged = [with_last_avif_frame_overwritten(data)]
+    kept = 0
+    for one in damaged:
+        found, error = frames_before_error(one)
+        if error is not None and all(map(np.array_equal, found, whole)):
+            kept = max(kept, len(found))
+    assert kept == 2
+
+
 @pytest.mark.parametrize(("file_format", "options"), FORMATS.values(), ids=FORMATS)
 def test_damage_is_an_error_of_ours(file_format, options):
     """Whatever bytes are changed, frames come out or a DecodeError does."""
