@@ -61,8 +61,9 @@ one grey level of Pillow's result, antialiased as Pillow's; all others are Pillo
 
 ## Limits
 
-Images of more than `config().max_image_pixels` pixels ({pixels:,} by default, Pillow's own bound) are refused as
-bombs, before any is decoded. A file gives at most 10,000 frames.
+Images of more than `config().max_image_pixels` pixels ({pixels:,} by default) are refused as bombs before any is
+decoded, as are those whose pixels take more than 64 MiB and `max_image_expansion` ({expansion:,}) times their file, and
+files of more than `max_frames` frames ({frames:,}); see [reliability.md](reliability.md).
 """
 
 
@@ -156,6 +157,8 @@ def page() -> str:
         modes=" and ".join(resize._PIXEL_TYPES),  # noqa: SLF001 - as above
         filters=" or ".join(resize._FILTERS),  # noqa: SLF001 - as above
         pixels=Config().max_image_pixels,
+        expansion=Config().max_image_expansion,
+        frames=Config().max_frames,
     )
     return HEAD + "\n".join(map(_row, samples())) + "\n" + tail
 

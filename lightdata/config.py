@@ -26,7 +26,22 @@ class Config:
     limit asks for it."""
 
     max_image_pixels: int = 178_956_970
-    """Pixels above which an image is refused as a decompression bomb; at most Pillow's own limit, the default."""
+    """Pixels of an image, or of one frame of it. At most twice the default, beyond which Pillow decodes none."""
+
+    max_image_expansion: float = 100_000
+    """Times the bytes of its file that the pixels of an image may take, if they take more than 64 MiB. A GIF of 35
+    bytes can say that it is 8192x8192; a large page that is blank comes to 80,000."""
+
+    max_frames: int = 10_000
+    """Frames of one image file."""
+
+    max_file_bytes: int = 2 << 30
+    """Bytes of what is read whole: a file that is an image or a row of ``read_binary_files``, a member of an archive, a
+    record, a row of ``.npy``. ``config(max_file_bytes="4GB")`` is understood too."""
+
+    max_expansion: float = 200
+    """Times its packed size that something packed may expand to, if that is more than 16 MiB: TFRecord, CSV, JSON and
+    text files, archives and their members; of row groups of Parquet, if it is more than 256 MiB."""
 
     exact_pixels: bool = False
     """Make every pixel as Pillow makes it of the whole file. Otherwise large JPEG files that are resized next are
@@ -63,6 +78,9 @@ MOST_BATCH_BYTES = 32 << 20
 """Decoded bytes of a batch, where memory allows: enough to make its cost small."""
 
 LEAST_BATCH_BYTES = 64 << 10
+
+MOST_IMAGE_PIXELS = 2 * 178_956_970
+"""Beyond this Pillow refuses an image by itself; from half of it on it warns."""
 
 BATCHES_IN_WORK = 16
 """Batches' bytes that a worker may need at once. It makes one of another, twice where a user's function or a file
@@ -107,7 +125,8 @@ def batch_bytes_for(limit_bytes: int) -> int:
 def config(**changes: Any) -> Config:
     """Change the settings of this process; without arguments, read them.
 
-    ``memory_limit`` takes bytes or text such as ``"2GB"`` and sets ``memory_limit_bytes``.
+    ``memory_limit`` takes bytes or text such as ``"2GB"`` and sets ``memory_limit_bytes``; ``max_file_bytes`` takes
+    both too.
 
     >>> before = config()
     >>> config(workers=2).workers
@@ -125,6 +144,8 @@ def config(**changes: Any) -> Config:
         return _current
     if "memory_limit" in changes:
         changes = _with_limit(**changes)
+    if isinstance(changes.get("max_file_bytes"), str):
+        changes = {**changes, "max_file_bytes": _bytes_of(changes["max_file_bytes"], "max_file_bytes")}
     known = {field.name for field in fields(Config)}
     if unknown := changes.keys() - known:
         names = ", ".join(sorted({*known, "memory_limit"}))
@@ -144,20 +165,23 @@ def _with_limit(*, memory_limit: int | str | None, **changes: Any) -> dict[str, 
         raise ValueError("memory_limit and memory_limit_bytes are one setting; give one of them")
     if memory_limit is None:
         return {**changes, "memory_limit_bytes": None}
+    return {**changes, "memory_limit_bytes": _bytes_of(memory_limit, "memory_limit")}
+
+
+def _bytes_of(size: int | str, name: str) -> int:
     from lightdata.byte_count import bytes_of  # noqa: PLC0415 - only who sets it needs it
 
-    return {**changes, "memory_limit_bytes": bytes_of(memory_limit, name="memory_limit")}
+    return bytes_of(size, name=name)
 
 
 def _checked(settings: Config) -> Config:
     if settings.workers is not None and not _is_count(settings.workers, least=0):
         raise ValueError(f"workers must be 0 or more, or None; got {settings.workers!r}")
-    for name in ("memory_limit_bytes", "batch_bytes", "max_image_pixels"):
+    for name in ("memory_limit_bytes", "batch_bytes"):
         value = getattr(settings, name)
-        if not (_is_count(value, least=1) or (value is None and name != "max_image_pixels")):
+        if not (_is_count(value, least=1) or value is None):
             raise ValueError(f"{name} must be a positive number; got {value!r}")
-    if settings.max_image_pixels > Config().max_image_pixels:
-        raise ValueError("max_image_pixels cannot be raised: Pillow refuses larger images itself")
+    _check_limits(settings)
     if settings.on_error not in ("raise", "null", "skip"):
         raise ValueError(f"on_error must be 'raise', 'null' or 'skip'; got {settings.on_error!r}")
     check_max_errors(settings.max_errors)
@@ -166,6 +190,19 @@ def _checked(settings: Config) -> Config:
         if seconds is not None and not _is_seconds(seconds):
             raise ValueError(f"{name} must be a positive number of seconds, or None; got {seconds!r}")
     return _checked_decoder(settings)
+
+
+def _check_limits(settings: Config) -> None:
+    """Refuse limits on files that no file could keep, or that nothing here could hold to."""
+    for name in ("max_image_pixels", "max_frames", "max_file_bytes"):
+        if not _is_count(value := getattr(settings, name), least=1):
+            raise ValueError(f"{name} must be a positive whole number; got {value!r}")
+    if settings.max_image_pixels > MOST_IMAGE_PIXELS:
+        raise ValueError(f"max_image_pixels can be at most {MOST_IMAGE_PIXELS}: Pillow refuses larger images itself")
+    for name in ("max_image_expansion", "max_expansion"):
+        value = getattr(settings, name)
+        if not (isinstance(value, int | float) and not isinstance(value, bool) and value >= 1):
+            raise ValueError(f"{name} must be a number of times, 1 or more; got {value!r}")
 
 
 def check_max_errors(most: Any) -> None:

@@ -12,6 +12,7 @@
     ├── RowError                     one row could not be processed
     │   ├── ReadError                (OSError)      its bytes could not be read
     │   ├── DecodeError              (ValueError)   its bytes are not what they should be
+    │   │   └── LimitError           it asks for more than a limit of ``config`` lets a file take
     │   ├── EncodeError              (ValueError)   its value cannot be written in this format
     │   ├── WriteError               (OSError)      its value could not be written where it should be
     │   ├── FunctionError            (RuntimeError) a user's function raised, and the query was to go on
@@ -42,6 +43,7 @@ MAX_MESSAGE = 500
 CODES = {
     "read_failed": "the bytes of a row could not be read",
     "decode_failed": "the bytes of a row are not what they should be",
+    "over_limit": "a file asks for more than a setting of config allows, such as max_image_pixels or max_file_bytes",
     "encode_failed": "a value cannot be written in the format that was asked for",
     "write_failed": "a value could not be written where it should be",
     "function_failed": "a user's function raised",
@@ -176,6 +178,12 @@ class DecodeError(RowError, ValueError):
     """The bytes of a row are not what they should be."""
 
     code = "decode_failed"
+
+
+class LimitError(DecodeError):
+    """A file asks for more than a limit of ``config`` lets it take."""
+
+    code = "over_limit"
 
 
 class EncodeError(RowError, ValueError):

@@ -2,7 +2,15 @@
 
 import pytest
 
-from lightdata.config import config
+from lightdata.config import config, config_from
+
+
+@pytest.fixture
+def settings():
+    """Settings that a test may change: afterwards they are as they were."""
+    before = config()
+    yield
+    config_from(before)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from lightdata.errors import ArgumentError, NotRunError, RowError
 from lightdata.interrupt import terminations_raised
 from lightdata.io.error_frame import error_frame
 from lightdata.io.memory import MemorySource
+from lightdata.io.warning_frame import warning_frame
 from lightdata.kernels.batch_format import to_format, to_pandas
 from lightdata.kernels.rows import iter_rows
 from lightdata.plan.explain import explain_plan
@@ -294,6 +295,28 @@ class Consumption(Combining):
         if self._log is None:
             raise NotRunError("errors: this dataset has not run yet; run it first with take(), count() or another verb")
         return error_frame(self._log.errors)
+
+    def warnings(self) -> pl.DataFrame:
+        """List what decoders warned of in the latest run of this dataset: one row for each kind.
+
+        These files could be decoded all the same. The columns: ``kind``, the class of the warning, or ``libtiff``;
+        ``message``, that of the first file; ``files``, how many there are; ``uris``, the first ten by name.
+
+        >>> import lightdata as ld
+        >>> data = ld.range(3)
+        >>> data.count(), data.warnings().height
+        (3, 0)
+
+        Raises
+        ------
+        NotRunError
+            If nothing was run yet.
+        """
+        if self._log is None:
+            raise NotRunError(
+                "warnings: this dataset has not run yet; run it first with take(), count() or another verb"
+            )
+        return warning_frame(self._log.warned())
 
     def _run(
         self, plan: Plan, *, verb: str, pixels: bool = False, kept: bool = False, journal: Journal | None = None

@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lightdata.errors import ArgumentError, LightdataError, ReadError
+from lightdata.config import config
+from lightdata.errors import ArgumentError, LightdataError, ReadError, RowError
+from lightdata.io.uris.retries import may_pass
 from lightdata.kernels.header import holds_jpeg_header
+from lightdata.kernels.limits import check_file_bytes
 from lightdata.kernels.tally import tally
 
 FileSystem = Any
@@ -158,29 +161,66 @@ HEAD_BYTES = 64 << 10
 """Bytes of a file that hold the header of nearly every JPEG: EXIF and a thumbnail are at most as much."""
 
 
-def read_file(path: str, filesystem: FileSystem = None) -> bytes:
+def read_file(path: str, filesystem: FileSystem = None, max_bytes: int | None = None) -> bytes:
     """Read a whole file.
+
+    Parameters
+    ----------
+    path : str
+    filesystem : fsspec or pyarrow filesystem, optional
+    max_bytes : int, optional
+        Bytes that it may have, where that is not for ``config(max_file_bytes=...)`` to say.
 
     Raises
     ------
     ReadError
-        For whatever keeps it from being read; also if it is not a regular file.
+        For whatever keeps it from being read; also if it is not a regular file, or has more than ``max_bytes``.
+    LimitError
+        If it has more bytes than ``max_file_bytes``.
     """
-    content = file_content(path, filesystem)
+    content = file_content(path, filesystem, max_bytes)
     tally("files_opened")
     tally("bytes_read", len(content))
     return content
 
 
-def file_content(path: str, filesystem: FileSystem = None) -> bytes:
+def file_content(path: str, filesystem: FileSystem = None, max_bytes: int | None = None) -> bytes:
     """Read a whole file as :func:`read_file`, for callers that count what they read themselves."""
     try:
         if filesystem is None and "://" not in path:
-            return _read_local(path if path[:1] != "~" else os.path.expanduser(path))
+            return _read_local(path if path[:1] != "~" else os.path.expanduser(path), max_bytes)
         location = locate(path, filesystem)
-        return _read_local(location.path) if location.remote is None else bytes(location.remote.cat_file(location.path))
+        if location.remote is None:
+            return _read_local(location.path, max_bytes)
+        return _read_remote(location, max_bytes)
+    except RowError as error:
+        raise error.at(uri=path) from error.__cause__
     except Exception as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
+
+
+def _read_remote(location: Location, max_bytes: int | None) -> bytes:
+    content = read_start(location, (max_bytes or config().max_file_bytes) + 1)
+    _check_bytes(len(content), max_bytes)
+    return content
+
+
+def read_start(location: Location, length: int) -> bytes:
+    """Read at most some bytes of a file that is not on this machine, with one request where its filesystem can."""
+    from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 - most paths are of this machine
+
+    remote: Any = location.remote
+    if isinstance(remote, ArrowFSWrapper):  # its cat_file cannot say where to end
+        with remote.open(location.path, "rb") as file:
+            return bytes(file.read(min(length, file.size)))
+    try:
+        return bytes(remote.cat_file(location.path, end=length))
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        if may_pass(error) or remote.size(location.path) != 0:
+            raise
+        return b""  # object stores have no first byte of an empty file to give
 
 
 def read_image_head(path: str, filesystem: FileSystem = None) -> bytes:
@@ -268,7 +308,7 @@ def read_error(error: Exception, uri: str) -> LightdataError:
         return error
     if isinstance(error, FileNotFoundError):
         return ReadError("no such file or folder", uri=uri)  # remote filesystems say no more than its path
-    return ReadError(str(getattr(error, "strerror", None) or error or type(error).__name__), uri=uri)
+    return ReadError(str(getattr(error, "strerror", None) or error) or type(error).__name__, uri=uri)
 
 
 def _local_kind(path: str) -> str | None:
@@ -314,16 +354,30 @@ def is_text(name: str) -> bool:
     return "\0" not in name and (name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name))
 
 
-def _read_local(path: str) -> bytes:
+def _read_local(path: str, max_bytes: int | None) -> bytes:
     size = regular_size(path)
+    _check_bytes(size, max_bytes)
     # Not to wait, should a pipe have taken the file's place since.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:
         # One byte more than the size: a short answer is then the whole file, without a second call.
         first = os.read(descriptor, size + 1)
-        if len(first) == size:
-            return first
-        return b"".join([first, *iter(lambda: os.read(descriptor, 1 << 20), b"")])
+        return first if len(first) == size else b"".join([first, *_rest(descriptor, len(first), max_bytes)])
     finally:
         os.close(descriptor)
+
+
+def _rest(descriptor: int, size: int, max_bytes: int | None) -> Iterator[bytes]:
+    """Read on in a file that is longer than it said, or than one call gives."""
+    while piece := os.read(descriptor, 1 << 20):
+        size += len(piece)
+        _check_bytes(size, max_bytes)
+        yield piece
+
+
+def _check_bytes(size: int, max_bytes: int | None) -> None:
+    if max_bytes is None:
+        check_file_bytes(size)
+    elif size > max_bytes:
+        raise ReadError(f"it has {size} bytes, and max_bytes is {max_bytes}")

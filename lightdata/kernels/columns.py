@@ -13,6 +13,7 @@ from PIL import Image
 
 from lightdata.errors import DecodeError, SchemaError
 from lightdata.kernels.decode import from_pillow, to_pixels
+from lightdata.kernels.tally import row_in_hand
 from lightdata.types.canonical import canonical_array, canonical_type
 from lightdata.types.image import (
     RAW,
@@ -193,8 +194,10 @@ def column_of(rows: Sequence[NDArray[Any] | None] | NDArray[Any], kind: pa.DataT
     return pa.ExtensionArray.from_storage(kind, storage)
 
 
-def pixel_rows(array: pa.Array) -> list[NDArray[Any] | None]:
+def pixel_rows(array: pa.Array, start: int = 0) -> list[NDArray[Any] | None]:
     """Decode every row of an image or tensor column: ``[H, W]`` or ``[H, W, C]``, ``None`` where it is null.
+
+    ``start`` is the number of the first row in the batch that they are of.
 
     Raises
     ------
@@ -205,6 +208,7 @@ def pixel_rows(array: pa.Array) -> list[NDArray[Any] | None]:
         return tensor_rows(array)
     rows: list[NDArray[Any] | None] = []
     for number, image in enumerate(iter_images(array)):
+        row_in_hand(start + number)
         try:
             rows.append(None if image is None else to_pixels(image))
         except DecodeError as error:
@@ -271,6 +275,7 @@ def value_at(array: pa.Array, row: int, *, column: str) -> Any:
         If the image cannot be decoded, or Python has no such value.
     """
     if isinstance(array.type, ImageType):
+        row_in_hand(row)
         image = iter_images(array.slice(row, 1))[0]
         return None if image is None else np.array(to_pixels(image))
     if is_tensor(array.type):

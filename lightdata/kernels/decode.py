@@ -6,7 +6,6 @@ Pillow reads every format and is the reference; JPEG files go another way where 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from lightdata.kernels.header import decode_errors, open_image, orientation_of, 
 from lightdata.kernels.jpeg import decode_jpeg, decode_scaled, scale_for
 from lightdata.kernels.raster import Raster
 from lightdata.kernels.tally import tally
-from lightdata.kernels.tiff_messages import nothing_printed
 from lightdata.types.image import RAW, EncodedImage, Payload, raw_pixels
 
 _UPRIGHT = {
@@ -58,8 +56,7 @@ def decode_file(data: Payload, mode: str | None = None, *, upright: bool = True)
 
 def loaded(image: Image.Image, mode: str | None = None, *, upright: bool = True) -> Image.Image:
     """Decode the frame at hand of an opened file, as :func:`decode_file` does."""
-    with nothing_printed() if image.format == "TIFF" else nullcontext():
-        image.load()
+    image.load()
     tally("images_decoded")
     turn = _UPRIGHT.get(orientation_of(image))  # asked after loading, which turns TIFF files upright
     image = convert(image, mode or stored_mode(image))

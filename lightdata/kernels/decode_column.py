@@ -14,7 +14,7 @@ from lightdata.errors import DecodeError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.header import read_header
 from lightdata.kernels.jpeg import JpegHeader, decode_with_header, read_jpeg_header
-from lightdata.kernels.tally import tally
+from lightdata.kernels.tally import row_in_hand, tally
 from lightdata.types.image import RAW, EncodedImage, ImageArray, Payload, images_of_fields
 from lightdata.types.plain_array import number_array, plain_array, repeated
 
@@ -70,6 +70,7 @@ def decoded_column(images: Sequence[Opened | None], on_failure: OnFailure) -> Im
     for number, one in enumerate(images):
         image = None if one is None else one.image
         if one is not None:
+            row_in_hand(number)
             try:
                 decode_into(one, room[end : end + one.nbytes])
                 end += one.nbytes

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightdata.errors import DecodeError
+from lightdata.kernels.limits import check_frames, too_many_pixels
 from lightdata.types.image import Payload
 
 START_TIMEOUT_S = 180
@@ -202,8 +203,9 @@ def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 def _pixels(process: subprocess.Popen[bytes], answer: dict[str, Any], max_pixels: int) -> NDArray[Any]:
     assert process.stdout is not None  # noqa: S101 - opened with a pipe
     dtype, shape = np.dtype(answer["dtype"]), tuple(map(int, answer["shape"]))
+    check_frames(shape[0])
     if math.prod(shape[1:3]) > max_pixels:
-        raise DecodeError(f"{shape[2]}x{shape[1]} pixels are more than max_image_pixels={max_pixels}")
+        raise too_many_pixels(math.prod(shape[1:3]), f"{shape[2]}x{shape[1]} pixels")
     content = process.stdout.read(math.prod(shape) * dtype.itemsize)
     if len(content) < math.prod(shape) * dtype.itemsize:
         raise EOFError

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from lightdata.config import config
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import decode_file, from_pillow, loaded
-from lightdata.kernels.foreign import foreign_format, foreign_images
+from lightdata.kernels.foreign import decode_foreign, foreign_format, foreign_images
 from lightdata.kernels.header import check_size, decode_errors, open_image, read_header
+from lightdata.kernels.limits import check_frames
 from lightdata.types.image import EncodedImage, Payload
-
-MAX_FRAMES = 10_000
-"""Frames of one file, at most; a few kilobytes can say that they are millions."""
 
 _SEQUENCES = ("GIF", "TIFF", "WEBP", "PNG", "AVIF", "HEIF")
 """Formats whose further images are frames. A JPEG's are previews and maps of the one image."""
@@ -40,7 +39,7 @@ def iter_frames(data: Payload, *, upright: bool = True) -> Iterator[EncodedImage
     ------
     DecodeError
         At the first frame that is broken, cut short or too large, after those before it; at once for a file of more
-        than :data:`MAX_FRAMES` frames.
+        than ``max_frames`` of them.
 
     Examples
     --------
@@ -59,21 +58,39 @@ def iter_frames(data: Payload, *, upright: bool = True) -> Iterator[EncodedImage
         yield read_header(data) if upright else from_pillow(decode_file(data, upright=False))
         return
     number = 0
-    while (count is None or number < count) and (frame := _frame(image, number, upright=upright)) is not None:
+    while (count is None or number < count) and (frame := _frame(image, data, number, upright=upright)):
         yield frame
         number += 1
     if is_cut or number < (count or 0):
         raise DecodeError(f"the file is cut short after {number} frame{'' if number == 1 else 's'}")
 
 
-def _frame(image: Image.Image, number: int, *, upright: bool) -> EncodedImage | None:
+def count_frames(data: Payload) -> int:
+    """Count the frames of an image file; the further images of a JPEG count too.
+
+    Raises
+    ------
+    DecodeError
+        If it is broken, or has more than ``max_frames``.
+    """
+    if (kind := foreign_format(data)) is not None:
+        return len(decode_foreign(data, kind, every_frame=True))
+    image = open_image(data)
+    count, is_cut = _count(image, data)
+    if count is not None and not is_cut and image.format in _SEQUENCES:
+        return count
+    with decode_errors():
+        return int(getattr(image, "n_frames", 1))
+
+
+def _frame(image: Image.Image, data: Payload, number: int, *, upright: bool) -> EncodedImage | None:
     """Decode a frame; ``None`` after the last."""
     with decode_errors():
         try:
             image.seek(number)
         except EOFError:
             return None
-        check_size(image)
+        check_size(image, data)
         return from_pillow(loaded(image, upright=upright))
 
 
@@ -91,14 +108,15 @@ def _count(image: Image.Image, data: Payload) -> tuple[int | None, bool]:
         case _:
             with decode_errors():
                 count, is_cut = getattr(image, "n_frames", 1) if image.format in _SEQUENCES else 1, False
-    if count is not None and count > MAX_FRAMES:
-        raise DecodeError(f"the file has more than {MAX_FRAMES} frames, the most that are read of one")
+    if count is not None:
+        check_frames(count, is_whole=image.format not in ("GIF", "TIFF"))
     return count, is_cut
 
 
 def _tiff_frames(data: Payload) -> int | None:
-    if _has_directory(data, MAX_FRAMES):
-        return MAX_FRAMES + 1
+    most = config().max_frames
+    if _has_directory(data, most):
+        return most + 1
     return None if _has_directory(data, 1) is not False else 1
 
 
@@ -121,7 +139,8 @@ def count_gif_frames(data: Payload) -> tuple[int, bool]:
     """
     view, count = memoryview(data).cast("B"), 0
     at = 13 + _table_bytes(view, 10)
-    while at < len(view) and count <= MAX_FRAMES:
+    most = config().max_frames
+    while at < len(view) and count <= most:
         kind, at = view[at], at + 1
         if kind == 0x3B:  # noqa: PLR2004 - trailer
             return count, False
@@ -130,7 +149,7 @@ def count_gif_frames(data: Payload) -> tuple[int, bool]:
             at = _after_blocks(view, at + 10 + _table_bytes(view, at + 8))
         elif kind == 0x21:  # noqa: PLR2004 - extension
             at = _after_blocks(view, at + 1)
-    return count, count <= MAX_FRAMES
+    return count, count <= most
 
 
 def _table_bytes(view: memoryview, at: int) -> int:

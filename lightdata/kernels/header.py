@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-import warnings
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
-from lightdata.config import config
 from lightdata.errors import DecodeError
-from lightdata.kernels.foreign import decode_foreign, foreign_format, foreign_images, foreign_pillow
+from lightdata.kernels import decoder_warnings, png_chunks
+from lightdata.kernels.foreign import foreign_format, foreign_images, foreign_pillow
 from lightdata.kernels.heif import is_heif, open_heif
 from lightdata.kernels.jpeg import ORIENTATION, read_jpeg_header
-from lightdata.kernels.tally import tally
-from lightdata.kernels.tiff_messages import nothing_logged
+from lightdata.kernels.limits import check_pixels, too_many_pixels
+from lightdata.kernels.tally import tally, warned
 from lightdata.types.image import EncodedImage, Payload
 from lightdata.types.image_spec import MODES
 
@@ -66,8 +66,7 @@ def open_image(data: Payload) -> Image.Image:
     Raises
     ------
     DecodeError
-        If it is not one of :data:`FORMATS`, HEIF or a foreign format, is broken, or has more pixels than
-        ``max_image_pixels``.
+        If it is not one of :data:`FORMATS`, HEIF or a foreign format, is broken, or has more pixels than it may.
     """
     if not len(data):
         raise DecodeError("the file is empty")
@@ -75,24 +74,22 @@ def open_image(data: Payload) -> Image.Image:
         kind = foreign_format(data)
         if kind is not None:
             return foreign_pillow(data, kind)
+        png_chunks.check_text(data)
         image = open_heif(data) if is_heif(data) else Image.open(io.BytesIO(data), formats=FORMATS)
-    check_size(image)
+    check_size(image, data)
     return image
 
 
-def check_size(image: Image.Image) -> None:
-    """Refuse an image that has more pixels than ``max_image_pixels``.
+def check_size(image: Image.Image, data: Payload) -> None:
+    """Refuse an image, or a frame of it, that has too many pixels, or too many for the file it is in.
 
     Raises
     ------
-    DecodeError
+    LimitError
         Naming the limit.
     """
-    limit = config().max_image_pixels
-    if image.width * image.height > limit:
-        raise DecodeError(
-            f"{image.width}x{image.height} pixels are more than max_image_pixels={limit}; raise it with config()"
-        )
+    dtype, channels = MODES[stored_mode(image)]
+    check_pixels(image.height, image.width, channels * dtype.itemsize, len(data))
 
 
 def read_header(data: Payload) -> EncodedImage:
@@ -114,23 +111,11 @@ def read_header(data: Payload) -> EncodedImage:
         image = open_image(data)
         height, width = image.height, image.width
         # Pillow decodes a whole PNG to look for EXIF, and tells the upright size of a TIFF.
-        may_turn = png_has_exif(data) if image.format == "PNG" else image.format != "TIFF"
-        if may_turn and orientation_of(image) >= 5:  # noqa: PLR2004 - 5 to 8 are the quarter turns
+        turns = png_chunks.may_turn(data) if image.format == "PNG" else image.format != "TIFF"
+        if turns and orientation_of(image) >= 5:  # noqa: PLR2004 - 5 to 8 are the quarter turns
             height, width = width, height
         tally("headers_read")
         return EncodedImage(data, (image.format or "").lower(), stored_mode(image), height, width)
-
-
-def png_has_exif(data: Payload) -> bool:
-    """Say whether a PNG may tell an orientation, by walking its chunks (PNG, 5.3): in EXIF, or in text about it."""
-    view = memoryview(data)
-    at = 8
-    while at + 8 <= len(view):
-        kind, start = bytes(view[at + 4 : at + 8]), bytes(view[at + 8 : at + 16])
-        if kind == b"eXIf" or (kind in (b"tEXt", b"zTXt", b"iTXt") and start in (b"Raw prof", b"XML:com.")):
-            return True
-        at += 12 + int.from_bytes(view[at : at + 4])
-    return False
 
 
 def holds_jpeg_header(head: bytes) -> bool:
@@ -147,14 +132,6 @@ def holds_jpeg_header(head: bytes) -> bool:
     return False
 
 
-def count_frames(data: Payload) -> int:
-    """Count the frames of an image file."""
-    with decode_errors():
-        if (kind := foreign_format(data)) is not None:
-            return len(decode_foreign(data, kind, every_frame=True))
-        return int(getattr(open_image(data), "n_frames", 1))
-
-
 def exif_tag(data: Payload, tag: int) -> str | None:
     """Read one EXIF tag as text; ``None`` where the file does not have it."""
     with decode_errors():
@@ -165,21 +142,36 @@ def exif_tag(data: Payload, tag: int) -> str | None:
 
 @contextmanager
 def decode_errors() -> Iterator[None]:
-    """Turn whatever a decoder raises into :class:`DecodeError`.
+    """Turn whatever a decoder raises into :class:`DecodeError`, and take note of what it warns of.
 
     Nine exception classes come out of Pillow for broken files, and warnings for odd ones.
     """
+    heard = decoder_warnings.begin()
     try:
-        with warnings.catch_warnings(), nothing_logged() as said:
-            warnings.simplefilter("ignore")
-            yield
+        yield
+        if heard:
+            warned(heard)
     except DecodeError:
         raise
+    except Image.DecompressionBombError as error:
+        raise too_many_pixels(_first_number(str(error))) from error
     except UnidentifiedImageError:
+        why = decoder_warnings.last_logged()
         words = f"not an image file of a known format ({', '.join(FORMATS)})"
-        raise DecodeError(": ".join([words, *said])) from None
+        raise DecodeError(words if why is None else f"{words}: {why}") from None
     except Exception as error:
-        raise DecodeError(f"{type(error).__name__}: {_message(error)}") from error
+        why = decoder_warnings.last_of_libtiff()
+        raise DecodeError(
+            f"{type(error).__name__}: {_message(error)}{'' if why is None else f' (libtiff: {why})'}"
+        ) from error
+    finally:
+        if heard is not None:
+            decoder_warnings.end()
+
+
+def _first_number(text: str) -> int:
+    found = re.search(r"\d+", text)
+    return int(found[0]) if found else 0
 
 
 def _message(error: Exception) -> str:

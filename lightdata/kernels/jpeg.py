@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightdata.config import config
+from lightdata.kernels.limits import is_inflated
 from lightdata.kernels.raster import Box
 from lightdata.kernels.tally import tally
 from lightdata.types.image import Payload
@@ -83,6 +84,8 @@ def read_jpeg_header(data: Payload) -> JpegHeader | None:
     except ValueError:
         return None
     if colorspace not in _MODES or height * width > config().max_image_pixels:
+        return None
+    if is_inflated(height * width * (1 if colorspace == "Gray" else 3), len(data)):
         return None
     orientation = jpeg_orientation(data)
     return None if orientation is None else JpegHeader(height, width, colorspace, orientation)

@@ -7,14 +7,18 @@ take turns, and queries of other threads, never see each other's work. Where nob
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from time import perf_counter_ns
 from typing import Literal, TypeVar
 
+from lightdata.kernels.warned import Warned
+
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 Event = Literal[
     "files_opened",
@@ -72,6 +76,9 @@ class Tally:
     nanoseconds: int = 0
     """Time spent on all of it, waiting for nobody else."""
 
+    warned: Warned = field(default_factory=Warned)
+    """What decoders warned of."""
+
     def add(self, other: Tally) -> None:
         """Add what another has counted."""
         for one in fields(self):
@@ -79,16 +86,18 @@ class Tally:
 
     def take(self) -> Tally:
         """Give what was counted so far, and begin anew."""
-        taken = Tally()
+        taken, nothing = Tally(), Tally()
         taken.add(self)
         for one in fields(self):
-            setattr(self, one.name, 0)
+            setattr(self, one.name, getattr(nothing, one.name))
         return taken
 
 
 class _Work(threading.local):
     tally: Tally | None = None
     beat: Callable[[bool | None], object] | None = None
+    name: Callable[[int], str | None] | None = None
+    row: int = 0
 
 
 _work = _Work()
@@ -107,6 +116,31 @@ def tally(event: Event, times: int = 1) -> None:
     alive()
     if (current := _work.tally) is not None:
         setattr(current, event, getattr(current, event) + times)
+
+
+def rows_in_hand(name: Callable[[int], str | None] | None) -> None:
+    """Say whose rows are worked on from now on: what tells the file of each, for warnings to name."""
+    _work.name = name
+
+
+def row_in_hand(number: int) -> None:
+    """Say which of them is looked at next."""
+    _work.row = number
+
+
+def warned(heard: Sequence[tuple[str, str]]) -> None:
+    """Take note of what a decoder warned of in one image: pairs of source and words. The row in hand names its file.
+
+    >>> counts = Tally()
+    >>> for _ in tallied((warned([("UserWarning", "odd")]) for _ in range(3)), counts):
+    ...     pass
+    >>> [cases.files for _, cases in counts.warned]
+    [3]
+    """
+    if (current := _work.tally) is not None:
+        current.warned.note(heard, None if _work.name is None else _work.name(_work.row))
+    else:
+        _log.debug("a decoder warned: %s", heard)
 
 
 def alive() -> None:
@@ -147,6 +181,6 @@ def tallied(items: Iterator[_T], counts: Tally) -> Iterator[_T]:
             return
         finally:
             counts.nanoseconds += perf_counter_ns() - started
-            _work.tally = outer
+            _work.tally, _work.name = outer, None  # rows that are named are held
         yield item
         del item  # while the next is made, nobody needs it

@@ -11,7 +11,8 @@ import pyarrow as pa
 from lightdata.errors import RowError
 from lightdata.expr.deferred import is_deferred
 from lightdata.io.source import URI, Pushdowns, ReadTask, Source
-from lightdata.kernels.tally import Tally, building, tallied
+from lightdata.io.uris.redaction import safe_url
+from lightdata.kernels.tally import Tally, building, rows_in_hand, tallied
 from lightdata.physical.passed_tasks import PassedTasks
 from lightdata.report.account import Account, Boundary
 
@@ -267,6 +268,16 @@ def uri_of(batch: pa.RecordBatch, row: int) -> str | None:
         if name in batch.schema.names and pa.types.is_large_string(batch.column(name).type):
             return batch.column(name)[row].as_py()
     return None
+
+
+def name_rows(batch: pa.RecordBatch, start: int = 0) -> None:
+    """Have warnings name the files of the rows of a batch, counted from ``start``."""
+
+    def name(row: int) -> str | None:
+        uri = uri_of(batch, start + row) if start + row < batch.num_rows else None
+        return None if uri is None else safe_url(uri)
+
+    rows_in_hand(name)
 
 
 def with_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:

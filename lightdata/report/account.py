@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import pyarrow as pa
 
 from lightdata.errors import ExecutionError, RowError
+from lightdata.kernels.tally import rows_in_hand
 
 _SOURCE = -1
 """Stands for what read the task, before the first operator."""
@@ -58,6 +59,7 @@ class Account:
             self._seen[place] += batch.num_rows
             held = [batch]
             del batch  # the operator lets go of it, and nobody else needs it
+            rows_in_hand(None)  # until it says whose
             yield held.pop()
             self._before[place] = self._seen[place]
 

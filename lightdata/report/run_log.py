@@ -16,12 +16,14 @@ from time import perf_counter
 
 from lightdata.errors import FunctionError, RowError, TooManyErrorsError
 from lightdata.kernels.tally import Tally
+from lightdata.kernels.warned import Cases, Kind, Warned
 from lightdata.report.account import Boundary, Told
 from lightdata.report.stats import Stats
 
 _LOG = logging.getLogger("lightdata")
 
 _EXAMPLES = 3
+_KINDS = 20
 
 PROBATION_ROWS = 1000
 """Rows below which a share of failed rows says nothing yet."""
@@ -81,6 +83,10 @@ class RunLog:
             is_finished=ended is not None,
         )
 
+    def warned(self) -> Warned:
+        """Add up what decoders warned of so far."""
+        return sum((counts.warned for _, counts in list(self._stages)), Warned())
+
     def add_failures(self, failures: Iterable[RowError]) -> None:
         """Take note of rows that failed, and were let go.
 
@@ -133,7 +139,15 @@ class RunLog:
         )
 
     def tell(self) -> None:
-        """Log how many rows failed, and the first few, as one warning of the ``lightdata`` logger."""
+        """Log how many rows failed, and the first few, as one warning of the ``lightdata`` logger.
+
+        Each kind of warning of decoders is one more.
+        """
+        for number, (kind, cases) in enumerate(warned := [*self.warned()]):
+            if number == _KINDS:
+                _LOG.warning("decoders gave %d more kinds of warnings: see Dataset.warnings()", len(warned) - number)
+                break
+            _LOG.warning("%s", _told(kind, cases))
         if not self._let_go:
             return
         rows = "1 row" if self._let_go == 1 else f"{self._let_go} rows"
@@ -165,6 +179,14 @@ class StageLog:
             self.ends.append((self._at, failures))
         if failures:
             self._log.add_failures(failures)
+
+
+def _told(kind: Kind, cases: Cases) -> str:
+    """Say in a line what a decoder warned of, how often, and of which files."""
+    names = [one.uri for one in cases.first if one.uri is not None][:_EXAMPLES]
+    files = "1 file" if cases.files == 1 else f"{cases.files} files"
+    such = f", such as {', '.join(names)}" if len(names) < cases.files else f": {', '.join(names)}"
+    return f"{kind.source} in {files}{such if names else ''}: {cases.first[0].message}"
 
 
 def _reason(error: RowError) -> str:

@@ -16,7 +16,8 @@ from PIL import Image, ImageOps
 from lightdata.config import config
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import convert, decode_file, from_pillow, to_pillow, to_pixels
-from lightdata.kernels.header import FORMATS, count_frames, decode_errors, exif_tag, read_header, stored_mode
+from lightdata.kernels.frames import count_frames
+from lightdata.kernels.header import FORMATS, decode_errors, exif_tag, read_header, stored_mode
 from lightdata.kernels.jpeg import decode_jpeg, jpeg_orientation, read_jpeg_header
 from lightdata.types.image import binary_values
 

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image, ImageSequence
 
 from lightdata.config import config
-from lightdata.errors import DecodeError
-from lightdata.kernels import frames as frames_module
+from lightdata.errors import DecodeError, LimitError
 from lightdata.kernels.decode import to_pixels
-from lightdata.kernels.frames import count_gif_frames, iter_frames
+from lightdata.kernels.frames import count_frames, count_gif_frames, iter_frames
 from lightdata.kernels.header import stored_mode
 from lightdata.types.image import RAW, binary_values
 
@@ -116,6 +115,33 @@ def test_a_cut_file_gives_whole_frames_and_one_error(file_format, options):
     assert most >= (0 if file_format in ("WEBP", "AVIF") else 2)  # those decoders want all or nothing
 
 
+def with_last_avif_frame_overwritten(data):
+    """Overwrite the last sample of a sequence, whose place and size its tables tell (ISO 14496-12, 8.7)."""
+    (start,) = struct.unpack_from(">I", data, data.index(b"stco") + 12)
+    table = data.index(b"stsz") + 12
+    sizes = struct.unpack_from(f">{struct.unpack_from('>I', data, table)[0]}I", data, table + 4)
+    at = start + sum(sizes[:-1])
+    return data[:at] + b"\xff" * sizes[-1] + data[at + sizes[-1] :]
+
+
+@pytest.mark.parametrize(("file_format", "options"), FORMATS.values(), ids=FORMATS)
+def test_a_broken_later_frame_costs_no_earlier_one(file_format, options):
+    """Bytes of the last frame that are wrong, in a file that is whole, are one error behind all frames before it."""
+    options = {"compression": "tiff_deflate"} if file_format == "TIFF" else options
+    data = saved(pictures(3, height=40, width=40), file_format, **options)
+    whole, _ = frames_before_error(data)
+    places = range(len(data) // 3, len(data) - 16, max(1, len(data) // 100))
+    damaged = [data[:at] + bytes(16) + data[at + 16 :] for at in places]
+    if file_format == "AVIF":
+        damaged = [with_last_avif_frame_overwritten(data)]
+    kept = 0
+    for one in damaged:
+        found, error = frames_before_error(one)
+        if error is not None and all(map(np.array_equal, found, whole)):
+            kept = max(kept, len(found))
+    assert kept == 2
+
+
 @pytest.mark.parametrize(("file_format", "options"), FORMATS.values(), ids=FORMATS)
 def test_damage_is_an_error_of_ours(file_format, options):
     """Whatever bytes are changed, frames come out or a DecodeError does."""
@@ -128,33 +154,30 @@ def test_damage_is_an_error_of_ours(file_format, options):
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "TIFF", "WEBP", "PNG", "AVIF"])
-def test_too_many_frames_are_refused_before_any_is_decoded(file_format, monkeypatch):
+def test_too_many_frames_are_refused_before_any_is_decoded(file_format, settings):
     """A file of more frames than the limit gives none of them; one at the limit gives all."""
     data = saved(pictures(6, height=2, width=2), file_format)
-    monkeypatch.setattr(frames_module, "MAX_FRAMES", 6)
-    assert len(list(iter_frames(data))) == 6
-    monkeypatch.setattr(frames_module, "MAX_FRAMES", 5)
-    with pytest.raises(DecodeError, match="more than 5 frames"):
-        next(iter_frames(data))
+    config(max_frames=6)
+    assert len(list(iter_frames(data))) == count_frames(data) == 6
+    config(max_frames=5)
+    for asked in (lambda: next(iter_frames(data)), lambda: count_frames(data)):
+        with pytest.raises(LimitError, match=r"6 frames.* more than max_frames=5; raise it with config\(max_frames="):
+            asked()
 
 
 def test_a_small_file_of_endless_frames_is_refused():
     """A GIF of a few kilobytes that claims more frames than the limit is refused by walking its blocks."""
     frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\x00"
     data = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6) + frame * 10_001 + b";"
-    with pytest.raises(DecodeError, match="more than 10000 frames"):
+    with pytest.raises(DecodeError, match="10,001 frames, or more, are more than max_frames=10000"):
         list(iter_frames(data))
 
 
-def test_each_frame_is_held_to_the_pixel_limit():
+def test_each_frame_is_held_to_the_pixel_limit(settings):
     """A page above ``max_image_pixels`` is the one error after the pages before it."""
     data = saved([*pictures(2), *pictures(1, "RGB", 40, 40)], "TIFF")
-    limit = config().max_image_pixels
     config(max_image_pixels=100)
-    try:
-        found, error = frames_before_error(data)
-    finally:
-        config(max_image_pixels=limit)
+    found, error = frames_before_error(data)
     assert len(found) == 2
     assert "40x40 pixels" in error.message
 

@@ -8,27 +8,26 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lightdata.errors import DecodeError, LightdataError
+from lightdata.errors import DecodeError, LightdataError, RowError
 from lightdata.io.location import FileSystem, locate, read_error, read_range, regular_size
+from lightdata.kernels.limits import check_expansion, check_file_bytes
 from lightdata.kernels.tally import tally
 
 MOST_MEMBERS = 1_000_000
 """Members of an archive; a list of more takes gigabytes."""
 
-MOST_MEMBER_BYTES = 8 << 30
-"""Bytes that one member may expand to."""
-
-MOST_RATIO = 200
-"""Times its packed size that a member may expand to, once it is large."""
-
-_SMALL_BYTES = 1 << 20
-"""Members that expand to no more may do so from any size: a page of one colour packs very well."""
+_MOST_LIST_BYTES = 256 << 20
+"""Bytes of the list of members, at most: it is read whole, and takes ten times as much once it is."""
 
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _MAGIC = b"PK\x03\x04"
+_ENTRY = b"PK\x01\x02"
+_LEAST_ENTRY = 46
+"""Bytes of an entry of the list, without a name."""
+
 _SLACK = 512
 """Bytes read beyond a member's name, for what else its local header holds; where that is more, it is read again."""
 
@@ -103,14 +102,8 @@ def unpacked(path: str, filesystem: FileSystem, member: Packed) -> bytes:
 def _check_member(member: Packed, name: str) -> None:
     if member.flags & _ENCRYPTED:
         raise DecodeError("encrypted; unpack the archive first", uri=name)
-    if member.unpacked_bytes > MOST_MEMBER_BYTES:
-        raise DecodeError(
-            f"it expands to {member.unpacked_bytes} bytes; at most {MOST_MEMBER_BYTES} are read", uri=name
-        )
-    if member.unpacked_bytes > max(_SMALL_BYTES, MOST_RATIO * member.packed_bytes):
-        raise DecodeError(
-            f"{member.packed_bytes} bytes expand to {member.unpacked_bytes}, more than {MOST_RATIO} to 1", uri=name
-        )
+    check_file_bytes(max(member.unpacked_bytes, member.packed_bytes), "a member", name)
+    check_expansion(member.packed_bytes, member.unpacked_bytes, uri=name)
     if member.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DecodeError(f"packed by method {member.method}; only stored and deflated members are read", uri=name)
 
@@ -147,13 +140,15 @@ def opened_zip(path: str, filesystem: FileSystem = None) -> Iterator[zipfile.Zip
         try:
             if location.remote is None:
                 regular_size(location.path)
-                archive = stack.enter_context(zipfile.ZipFile(location.path))
+                stream: Any = stack.enter_context(open(location.path, "rb"))
             else:
                 stream = stack.enter_context(location.remote.open(location.path, "rb"))
-                archive = stack.enter_context(zipfile.ZipFile(stream))
+            archive = stack.enter_context(zipfile.ZipFile(_Listed(stream)))
             tally("files_opened")
             check_members(archive.infolist(), path)
             yield archive
+        except RowError as error:
+            raise error.at(uri=path) from error.__cause__
         except LightdataError:
             raise
         except OSError as error:
@@ -162,16 +157,47 @@ def opened_zip(path: str, filesystem: FileSystem = None) -> Iterator[zipfile.Zip
             raise DecodeError(f"not a sound zip archive: {error}", uri=path) from error
 
 
+class _Listed:
+    """A file whose list of members is looked at before :mod:`zipfile` makes an object of each."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on.
+
+        Raises
+        ------
+        DecodeError
+            If so much is wanted that it can only be the list of too many members.
+        """
+        if size > _MOST_LIST_BYTES:
+            raise DecodeError(f"its list of members has {size:,} bytes; at most {_MOST_LIST_BYTES:,} are read")
+        if size > _LEAST_ENTRY * MOST_MEMBERS and (count := self._count(size)) > MOST_MEMBERS:
+            raise DecodeError(f"it has {count:,} members; at most {MOST_MEMBERS:,} are read")
+        return bytes(self._file.read(size))
+
+    def _count(self, size: int) -> int:
+        """Count entries ahead; a name may hold their mark too, but not so often."""
+        start, count, tail = self._file.tell(), 0, b""
+        while size > 0 and (piece := self._file.read(min(size, 1 << 20))):
+            count += (tail + piece).count(_ENTRY)
+            tail, size = piece[1 - len(_ENTRY) :], size - len(piece)
+        self._file.seek(start)
+        return count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 def check_members(members: Sequence[zipfile.ZipInfo], path: str) -> None:
     """Refuse a list of members that no honest writer makes.
 
     Raises
     ------
     DecodeError
-        If there are too many, two share a name, or two share bytes.
+        If two share a name, or two share bytes.
     """
-    if len(members) > MOST_MEMBERS:
-        raise DecodeError(f"it has {len(members)} members; at most {MOST_MEMBERS} are read", uri=path)
     seen: set[str] = set()
     for member in members:
         if member.filename in seen:

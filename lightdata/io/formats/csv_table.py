@@ -11,7 +11,7 @@ from typing import Any, Self
 import pyarrow as pa
 from pyarrow import csv
 
-from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, RowError, SchemaError
+from lightdata.errors import ArgumentError, ColumnNotFoundError, DecodeError, LimitError, RowError, SchemaError
 from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.formats.escaped_text import escaped, has_escapes, shown, text_only, unescaped
 from lightdata.io.formats.stream import opened_stream, with_compressed
@@ -202,7 +202,7 @@ class CsvFormat(FileFormat):
                 first = next(iter(reader), None) if care.is_escaped else None
                 return reader.schema if first is None else _as_they_were(first).schema
         except DecodeError as error:
-            more = care.for_text(error) or care.longer()
+            more = None if isinstance(error, LimitError) else care.for_text(error) or care.longer()
             if more is None:
                 raise
         return self._inferred(path, filesystem, more)

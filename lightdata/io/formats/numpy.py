@@ -23,6 +23,7 @@ from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.formats.archive import list_packed, opened_zip, unpacked
 from lightdata.io.location import FileSystem, locate, read_error, read_file, read_head, read_range, regular_size
 from lightdata.io.source import Bounds, Extent
+from lightdata.kernels.limits import check_file_bytes
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical_array, canonical_type
 from lightdata.types.plain_array import number_array, plain_array
@@ -219,7 +220,10 @@ def _checked(header: Header, size: int, path: str) -> Header:
         raise ArgumentError(f"{path} holds an array of shape {shape}, which has no rows of values")
     if dtype.kind == "b" and shape[1:]:
         raise ArgumentError(f"{path} holds tensors of bool, which Arrow has no view of; save them as uint8")
+    if not dtype.itemsize:
+        raise DecodeError(f"its {prod(shape):,} values of {dtype} take no bytes", uri=path)
     _check_length(header, size, path)
+    check_file_bytes(prod(shape[1:]) * dtype.itemsize, "a row", path)
     return header
 
 

@@ -20,16 +20,14 @@ from lightdata.io.formats.parquet_chunks import check_chunks
 from lightdata.io.formats.parquet_statistics import bounds_of, footer_widths
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.io.source import Bounds, Extent
+from lightdata.kernels.limits import check_expansion
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical, canonical_type
 from lightdata.types.schema import Schema, describe
 from lightdata.types.valid_values import check_values
 
-_MOST_RATIO = 1000
-"""Times its size in the file that a row group may expand to, once it is large."""
-
-_SMALL_BYTES = 256 << 20
-"""Row groups that expand to no more may do so from any size."""
+_FREE_BYTES = 256 << 20
+"""Bytes that a row group may expand to, whatever its size: it is read piece by piece, and may well be of one value."""
 
 _FOOTERS_TO_ESTIMATE = 1000
 """Files whose footers are read to explain a query."""
@@ -178,8 +176,7 @@ def _check_size(group: Any, names: tuple[str, ...], path: str) -> None:
     """Refuse a row group that packs more than a machine holds, before a byte of it is read."""
     packed = _stored_bytes(group, names)
     size = sum(leaf.total_uncompressed_size for leaf in _leaves(group, names))
-    if size > max(_SMALL_BYTES, _MOST_RATIO * packed):
-        raise DecodeError(f"{packed} bytes of a row group expand to {size}, more than {_MOST_RATIO} to 1", uri=path)
+    check_expansion(packed, size, free=_FREE_BYTES, uri=path)
 
 
 def _stored_bytes(group: Any, names: tuple[str, ...]) -> int:

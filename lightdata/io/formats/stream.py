@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import io
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pyarrow as pa
 
-from lightdata.errors import DecodeError, LightdataError
+from lightdata.errors import DecodeError, LightdataError, RowError
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
+from lightdata.kernels.limits import check_expansion
 from lightdata.kernels.tally import tally
 
 COMPRESSED = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "zst": "zstd", "lz4": "lz4"}
@@ -54,7 +57,9 @@ def opened_stream(path: str, filesystem: FileSystem = None) -> Iterator[Any]:
                 stream = stack.enter_context(location.remote.open(location.path, "rb"))
             tally("files_opened")
             codec = COMPRESSED.get(path.rpartition(".")[2].lower())
-            yield stream if codec is None else stack.enter_context(pa.CompressedInputStream(stream, codec))
+            yield stream if codec is None else stack.enter_context(_Expanded(stream, codec))
+        except RowError as error:
+            raise error.at(uri=path) from error.__cause__
         except LightdataError:
             raise
         except OSError as error:
@@ -62,6 +67,39 @@ def opened_stream(path: str, filesystem: FileSystem = None) -> Iterator[Any]:
             raise read_error(error, path) if error.errno else DecodeError(str(error), uri=path) from error
         except (pa.ArrowException, ValueError, EOFError) as error:
             raise DecodeError(str(error), uri=path) from error
+
+
+class _Expanded(io.RawIOBase):
+    """What a compressed stream holds, as long as it does not expand too far."""
+
+    def __init__(self, packed: Any, codec: str) -> None:
+        self._packed = packed
+        self._stream = pa.CompressedInputStream(packed, codec)
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on.
+
+        Raises
+        ------
+        LimitError
+            If it goes beyond ``max_expansion``.
+        """
+        pieces: list[bytes] = []
+        left = sys.maxsize if size < 0 else size
+        while left > 0 and (piece := self._stream.read(min(left, _PIECE_BYTES))):
+            pieces.append(piece)
+            left -= len(piece)
+            self._given += len(piece)
+            check_expansion(self._packed.tell(), self._given)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def line_blocks(stream: Any, block_bytes: int) -> Iterator[list[bytes]]:
@@ -100,7 +138,7 @@ def _blocks(stream: Any, size: int) -> Iterator[bytes]:
             if len(pieces) * _PIECE_BYTES >= size:
                 yield b"".join(pieces)
                 pieces = [b""]  # not the first
-    except (OSError, ValueError, EOFError, pa.ArrowException):
+    except (OSError, ValueError, EOFError, pa.ArrowException):  # among ValueErrors are those of limits
         yield b"".join(pieces)
         raise
     yield b"".join(pieces)

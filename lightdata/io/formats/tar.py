@@ -11,16 +11,8 @@ from typing import Any, NamedTuple
 
 from lightdata.errors import DecodeError, RowError
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
+from lightdata.kernels.limits import check_expansion, check_file_bytes
 from lightdata.kernels.tally import tally
-
-MOST_MEMBER_BYTES = 8 << 30
-"""Bytes of a member, at most: a compressed archive may hold any number of zeros."""
-
-_MOST_RATIO = 200
-"""Times its size that a compressed archive may expand to, once it is large."""
-
-_SMALL_BYTES = 64 << 20
-"""Archives that expand to no more may do so from any size."""
 
 _BLOCK = 512
 _LOG = logging.getLogger(__name__)
@@ -80,8 +72,7 @@ class _Counted:
             missing -= len(piece)
         content: bytes = b"".join(pieces)
         self._given += len(content)
-        if self._given > max(_SMALL_BYTES, _MOST_RATIO * self._raw.tell()):
-            raise DecodeError(f"{self._raw.tell()} bytes expand to {self._given}, more than {_MOST_RATIO} to 1")
+        check_expansion(self._raw.tell(), self._given)
         self._last = content or self._last
         return content
 
@@ -111,8 +102,7 @@ def _members(stream: _Counted, path: str) -> Iterator[Member]:
 def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, path: str) -> bytes:
     if info.issparse():
         raise DecodeError(f"{info.name} is stored as a sparse file; pack it without --sparse", uri=path)
-    if info.size > MOST_MEMBER_BYTES:
-        raise DecodeError(f"{info.name} has {info.size} bytes; at most {MOST_MEMBER_BYTES} are read", uri=path)
+    check_file_bytes(info.size, "a member", f"{path}::{info.name}")
     content = archive.extractfile(info)
     body = b"" if content is None else content.read()
     if len(body) != info.size:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from lightdata.errors import ArgumentError, RowError, SchemaError
 from lightdata.kernels.encode import codec_of, image_file, is_encoded_as
+from lightdata.kernels.tally import row_in_hand
 from lightdata.types.image import EncodedImage, ImageType, dynamic_images, iter_images
 from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema, describe
@@ -85,6 +86,7 @@ class ImageLayout:
         codec = None if self.image_format is None else codec_of(self.image_format)
         if image is None or (codec is not None and is_encoded_as(image, codec)):
             return image
+        row_in_hand(row)
         try:
             payload, _ = image_file(image, codec)
         except RowError as error:

@@ -17,6 +17,7 @@ from lightdata.io.sinks.sink import StagedFile, left_out
 from lightdata.kernels.columns import pixel_rows
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.encode import Codec, codec_of, encode_pixels
+from lightdata.kernels.tally import row_in_hand
 from lightdata.types.file_name import checked_name, filled_template, in_braces, name_columns
 from lightdata.types.image import EncodedImage, ImageType, iter_images
 from lightdata.types.image_spec import mode_of
@@ -78,6 +79,7 @@ class ImageSink:
         for batch in batches:
             images, names = self._images(batch), self._name_values(batch)
             for number in range(batch.num_rows):
+                row_in_hand(number)
                 try:
                     yield self._staged(
                         images[number], {key: name[number] for key, name in names.items()}, codec, staging

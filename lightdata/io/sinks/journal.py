@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +27,6 @@ from lightdata.io.sinks.sink import StagedFile
 
 _HEADER = "job.json"
 _LINES = "progress.jsonl"
-_KINDS = {kind.__name__: kind for kind in RowError.__subclasses__()}
 
 
 class Job(NamedTuple):
@@ -147,9 +146,9 @@ def task_key(number: int, content: bytes) -> str:
 def error_to_json(error: RowError) -> dict[str, Any]:
     """Tell a failed row in words and numbers.
 
-    >>> from lightdata.errors import DecodeError
-    >>> error_from_json(error_to_json(DecodeError("cut short", uri="a.jpg", row=3)))
-    DecodeError('a.jpg: cut short')
+    >>> from lightdata.errors import LimitError
+    >>> error_from_json(error_to_json(LimitError("too large", uri="a.jpg", row=3)))
+    LimitError('a.jpg: too large')
     """
     error = error.at()
     return {
@@ -165,7 +164,14 @@ def error_to_json(error: RowError) -> dict[str, Any]:
 
 def error_from_json(told: Mapping[str, Any]) -> RowError:
     """Make the error that was told."""
-    return _KINDS.get(told["kind"], RowError)(**{name: value for name, value in told.items() if name != "kind"})
+    kind = next((one for one in _kinds(RowError) if one.__name__ == told["kind"]), RowError)
+    return kind(**{name: value for name, value in told.items() if name != "kind"})
+
+
+def _kinds(kind: type[RowError]) -> Iterator[type[RowError]]:
+    yield kind
+    for one in kind.__subclasses__():
+        yield from _kinds(one)
 
 
 def errors_to_json(errors: Iterable[RowError]) -> list[dict[str, Any]]:

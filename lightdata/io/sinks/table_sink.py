@@ -18,6 +18,7 @@ from lightdata.io.sinks.image_layout import ImageLayout
 from lightdata.io.sinks.part_sizes import PartSizes
 from lightdata.io.sinks.sink import StagedFile
 from lightdata.io.sinks.table_formats import TableFormat
+from lightdata.kernels.tally import rows_in_hand
 from lightdata.types.schema import Schema, describe
 
 ROW_GROUP_BYTES = 16 << 20
@@ -99,6 +100,7 @@ class TableSink:
         if not self.partition_cols:
             yield "", batch
             return
+        rows_in_hand(None)  # they are in another order from here on
         keys = pl.DataFrame(batch.select(list(self.partition_cols))).with_columns(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("")
         )

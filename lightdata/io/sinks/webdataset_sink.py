@@ -21,6 +21,7 @@ from lightdata.io.sinks.durable import sync_to_disk
 from lightdata.io.sinks.part_sizes import PartSizes
 from lightdata.io.sinks.sink import StagedFile, left_out
 from lightdata.kernels.encode import codec_of, image_file
+from lightdata.kernels.tally import row_in_hand
 from lightdata.types.file_name import checked_name
 from lightdata.types.image import EncodedImage, ImageType, iter_images
 from lightdata.types.schema import Schema
@@ -109,6 +110,7 @@ class WebDatasetSink:
             columns = {name: _values(batch.column(name)) for name in endings}
             keys = next((batch.column(name).to_pylist() for name in KEYS if name in batch.schema.names), None)
             for number in range(batch.num_rows):
+                row_in_hand(number)
                 try:
                     members = self._members({name: column[number] for name, column in columns.items()}, endings)
                     key = None if keys is None else _checked_key(keys[number])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lightdata.errors import ArgumentError, ReadError
-from lightdata.io.location import Location, locate, read_error, read_file, regular_size
+from lightdata.io.location import Location, file_content, locate, read_error, read_file, read_start
 from lightdata.io.uris.redaction import safe_text, safe_url
 from lightdata.io.uris.retries import PassingError, may_pass, retried
 from lightdata.types.uri_operation import ReadUri
@@ -83,22 +83,18 @@ class UriReader:
         return self._web.read(uri, Bounds(timeout_s=self._settings.timeout_s, max_bytes=most, allow_private=private))
 
     def _read_local(self, uri: str) -> bytes:
-        path = locate(uri).path
         try:
-            size = regular_size(path)
-            content = read_file(path) if size <= self._settings.max_bytes else None
+            return read_file(locate(uri).path, max_bytes=self._settings.max_bytes)
         except ReadError as error:
             if may_pass(error.__cause__):
                 raise PassingError(error.message) from error
             raise
-        if content is None:
-            raise ReadError(f"it has {size} bytes, and max_bytes is {self._settings.max_bytes}")
-        return content
 
     def _read_remote(self, location: Location) -> bytes:
         most = self._settings.max_bytes
         try:
-            content = _ranged(location, most + 1)
+            is_local = location.remote is None
+            content = file_content(location.path, max_bytes=most) if is_local else read_start(location, most + 1)
         except FileNotFoundError as error:
             raise ReadError("there is no such file") from error
         except Exception as error:  # every filesystem has exceptions of its own
@@ -130,18 +126,3 @@ def located(uri: str) -> Location:
         raise ReadError(f"no filesystem for this URL: {error.__cause__}") from error
     except Exception as error:  # every filesystem has exceptions of its own
         raise read_error(error, safe_url(uri)) from error
-
-
-def _ranged(location: Location, length: int) -> bytes:
-    """Read at most some bytes, with one request where a filesystem can."""
-    remote: Any = location.remote
-    if remote is None:
-        return read_file(location.path)
-    try:
-        return bytes(remote.cat_file(location.path, start=0, end=length))
-    except (FileNotFoundError, PermissionError):
-        raise
-    except Exception as error:
-        if may_pass(error) or remote.size(location.path) != 0:
-            raise
-        return b""  # object stores have no first byte of an empty file to give

@@ -18,10 +18,12 @@ from lightdata.kernels import tensor
 from lightdata.kernels.columns import column_of
 from lightdata.kernels.decode import from_raster
 from lightdata.kernels.encode import codec_of, encode_image
-from lightdata.kernels.header import count_frames, exif_tag
+from lightdata.kernels.frames import count_frames
+from lightdata.kernels.header import exif_tag
 from lightdata.kernels.stacked_rows import StackedRows
+from lightdata.kernels.tally import row_in_hand
 from lightdata.physical.operators.picture import Picture, Place, headers_of, naming
-from lightdata.physical.stage import Context
+from lightdata.physical.stage import Context, name_rows
 from lightdata.types.image import RAW, EncodedImage, ImageType, as_dynamic, dynamic_images
 from lightdata.types.image_spec import MODES
 from lightdata.types.operation import AsImage, Attribute, Decode, Encode, ImageOperation, Known, Operation, ToTensor
@@ -194,6 +196,7 @@ def lets_images_go(chains: Iterable[Chain]) -> bool:
 
 def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, context: Context) -> Iterator[list[StackedRows]]:
     """Compute what each chain makes of each row, row by row, and pass it on before it takes too much memory."""
+    name_rows(batch)
     images = {
         one.column: [None] * batch.num_rows if one.decodes and context.lost else headers_of(batch.column(one.column))
         for one in work
@@ -210,6 +213,7 @@ def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, context: Context) 
         }
         failed: dict[str, RowError] = {}
         made = []
+        row_in_hand(number)
         try:
             for one, stage in zip(work, stages, strict=True):
                 place = Place(batch, number, stage, one.url)
@@ -226,6 +230,7 @@ def _values(work: Sequence[PixelWork], batch: pa.RecordBatch, context: Context) 
         if size + weight > most and len(values[0]):
             yield values
             values, size = [StackedRows(batch.num_rows - number) for _ in work], 0
+            name_rows(batch)
         size += weight
         for rows, value in zip(values, made, strict=True):
             rows.append(value)

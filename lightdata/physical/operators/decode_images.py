@@ -31,8 +31,9 @@ from lightdata.kernels.decode_column import (
 from lightdata.kernels.header import read_header
 from lightdata.kernels.raster import Raster
 from lightdata.kernels.resize import resize
+from lightdata.kernels.tally import row_in_hand
 from lightdata.physical.operators.cut_pixels import cut_for_pixels, encoded_columns
-from lightdata.physical.stage import Context, in_row_order, uri_of, with_column
+from lightdata.physical.stage import Context, in_row_order, name_rows, uri_of, with_column
 from lightdata.types.image import (
     DYNAMIC_STORAGE,
     RAW,
@@ -81,7 +82,9 @@ class DecodeImagesOperator:
     def _parts(self, batch: pa.RecordBatch, context: Context) -> Iterator[pa.RecordBatch]:
         """Look at rows until their pixels would take too much, make a part of those, and go on."""
         most, part = batch_limit(), _Part(0)
+        name_rows(batch)
         for number, held in enumerate(_values(batch.column(self.column))):
+            row_in_hand(number)
             try:
                 if self.on_error != "raise":
                     context.raise_lost()
@@ -96,6 +99,7 @@ class DecodeImagesOperator:
             if one is not None and part.images and part.nbytes + one.nbytes > most:
                 yield from self._part(batch, part, context)
                 part = _Part(number)
+                name_rows(batch)
             part.add(one)
         yield from self._part(batch, part, context)
 
@@ -109,6 +113,7 @@ class DecodeImagesOperator:
             part.failures.append(located)
 
         rows = batch.slice(part.start, len(part.images))
+        name_rows(rows)
         try:
             made = [with_column(rows, self.column, self._array(part.images, rows.column(self.column), failed))]
         except RowError as error:
@@ -151,6 +156,7 @@ class DecodeImagesOperator:
 
     def _checked(self, number: int, one: Opened | None, failed: OnFailure) -> Opened | None:
         """Decode an image only to know whether it can be."""
+        row_in_hand(number)
         try:
             if one is not None:
                 decode_into(one, np.empty(one.nbytes, np.uint8))
@@ -216,4 +222,5 @@ class ToPixelsOperator:
             raise error.at(uri=uri_of(batch, number), row=number, stage=f"decode({name})") from error.__cause__
 
         images = [None if image is None else Opened.of(image) for image in iter_images(batch.column(name))]
+        name_rows(batch)
         return decoded_column(images, failed)

@@ -21,10 +21,10 @@ from lightdata.io.source import OnError
 from lightdata.kernels.columns import to_numpy
 from lightdata.kernels.decode_column import cut_by_bytes
 from lightdata.kernels.rebatch import rebatch
-from lightdata.kernels.tally import tally
+from lightdata.kernels.tally import row_in_hand, tally
 from lightdata.physical.gpu_share import GpuShare, HeldPlace
 from lightdata.physical.operators.picture import Picture, headers_of, known, naming_row
-from lightdata.physical.stage import Context, uri_of, with_column
+from lightdata.physical.stage import Context, name_rows, uri_of, with_column
 from lightdata.types.image import EncodedImage
 from lightdata.types.operation import Operation, ToMode
 from lightdata.types.plain_array import plain_array
@@ -130,6 +130,7 @@ class InferOperator:
             if context.lost:  # one row, which nobody may look at
                 yield batch
                 continue
+            name_rows(batch)
             nbytes = [
                 [_given_bytes(one, image) for image in headers_of(batch.column(column))] for column, one in columns
             ]
@@ -164,7 +165,9 @@ class InferOperator:
             return array.to_numpy_ndarray()
         pixels: list[NDArray[Any] | None] = []
         together: NDArray[Any] | None = None
+        name_rows(batch)
         for number, image in enumerate(headers_of(array)):
+            row_in_hand(number)
             made = self._pixels(image, one, (batch, number, stage), failed)
             if made is not None and number == 0:
                 together = np.empty((batch.num_rows, *made.shape), made.dtype)

@@ -16,7 +16,7 @@ from lightdata.kernels.rebatch import rebatch
 from lightdata.kernels.tally import alive
 from lightdata.physical.operators.cut_pixels import cut_for_pixels
 from lightdata.physical.operators.map_rows import declared, failure_of
-from lightdata.physical.stage import Context, uri_of, without_hidden
+from lightdata.physical.stage import Context, name_rows, uri_of, without_hidden
 from lightdata.plan.function import UserFunction
 from lightdata.types.schema import Schema
 
@@ -82,6 +82,7 @@ class MapBatchesOperator:
 
     def _outputs(self, call: Any, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         first, count = uri_of(batch, 0), batch.num_rows
+        name_rows(batch)
         try:
             held = [self._input(batch)]
         except RowError as error:

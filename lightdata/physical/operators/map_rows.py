@@ -12,8 +12,8 @@ from lightdata.errors import FunctionError, RowError, SchemaError
 from lightdata.io.source import OnError
 from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rows import Row, batch_from_rows, iter_rows
-from lightdata.kernels.tally import alive
-from lightdata.physical.stage import Context, uri_of, without_hidden
+from lightdata.kernels.tally import alive, row_in_hand
+from lightdata.physical.stage import Context, name_rows, uri_of, without_hidden
 from lightdata.plan.function import UserFunction
 from lightdata.types.plain_array import plain_array
 from lightdata.types.schema import Schema
@@ -40,6 +40,7 @@ class MapRowsOperator:
         """Call the function on each row of each batch."""
         call = context.resource(self, self.function.build)
         for batch in batches:
+            name_rows(batch)
             if self.on_error == "raise":
                 yield from self._results(call, batch)
             else:
@@ -87,6 +88,7 @@ class MapRowsOperator:
             return None
 
     def _of_row(self, call: Any, row: Row, batch: pa.RecordBatch, number: int) -> list[Any]:
+        row_in_hand(number)
         result = self._call(call, row, batch, number)
         match self.kind:
             case "map":

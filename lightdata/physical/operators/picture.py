@@ -15,7 +15,8 @@ from lightdata.kernels import geometry
 from lightdata.kernels.decode import decode_file, to_raster, to_smaller_raster
 from lightdata.kernels.header import read_header
 from lightdata.kernels.raster import Raster
-from lightdata.physical.stage import uri_of
+from lightdata.kernels.tally import row_in_hand
+from lightdata.physical.stage import name_rows, uri_of
 from lightdata.types.image import RAW, EncodedImage, ImageType, binary_values, iter_images, raw_image
 from lightdata.types.operation import (
     AsImage,
@@ -104,6 +105,7 @@ def images_of(batch: pa.RecordBatch, column: str, stage: str) -> list[EncodedIma
         For the first that is none.
     """
     images: list[EncodedImage | None] = []
+    name_rows(batch)
     for number, image in enumerate(headers_of(batch.column(column))):
         with naming_row(batch, number, stage):
             images.append(known(image))
@@ -129,10 +131,11 @@ def headers_of(array: pa.Array) -> list[EncodedImage | DecodeError | None]:
         values, make = tensor_rows(array), lambda row: raw_image(_squeezed(row))
     else:
         values = binary_values(array)
-    return [None if value is None else _header(make, value) for value in values]
+    return [None if value is None else _header(make, value, number) for number, value in enumerate(values)]
 
 
-def _header(make: Callable[[Any], EncodedImage], value: Any) -> EncodedImage | DecodeError:
+def _header(make: Callable[[Any], EncodedImage], value: Any, number: int) -> EncodedImage | DecodeError:
+    row_in_hand(number)
     try:
         return make(value)
     except DecodeError as error:

@@ -12,7 +12,8 @@ from lightdata.config import batch_limit
 from lightdata.errors import DecodeError, RowError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.frames import iter_frames
-from lightdata.physical.stage import Context, uri_of, with_column
+from lightdata.kernels.tally import row_in_hand
+from lightdata.physical.stage import Context, name_rows, uri_of, with_column
 from lightdata.types.image import RAW, EncodedImage, Payload, binary_values, dynamic_images, raw_image
 from lightdata.types.plain_array import plain_array
 
@@ -72,12 +73,16 @@ class SplitFramesOperator:
     def _frames(self, batch: pa.RecordBatch, context: Context) -> Iterator[_Frame]:
         for row, payload in enumerate(binary_values(batch.column(self.column))):
             number = 0
+            name_rows(batch)
+            row_in_hand(row)
             try:
                 if self.on_error != "raise":
                     context.raise_lost()
                 for image in self._images(payload):
                     yield _Frame(row, number, image)
                     number += 1
+                    name_rows(batch)
+                    row_in_hand(row)
             except RowError as error:
                 located = _of_frame(error, number).at(
                     uri=uri_of(batch, row), row=row, stage=f"split_frames({self.column})"

@@ -17,7 +17,7 @@ from lightdata.io.sinks.durable import syncing
 from lightdata.io.sinks.journal import Done, Journal, task_key
 from lightdata.io.sinks.sink import WRITTEN, Sink, StagedFile
 from lightdata.io.source import URI
-from lightdata.physical.stage import Context, uri_of, without_hidden
+from lightdata.physical.stage import Context, name_rows, uri_of, without_hidden
 from lightdata.report.account import Told
 from lightdata.types.plain_array import plain_array
 
@@ -92,6 +92,7 @@ class _Incoming:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
             for batch in self._batches:
+                name_rows(batch)
                 self._names.append(batch.select([name for name in (URI, "path") if name in batch.schema.names]))
                 yield without_hidden(batch)
         except Exception as error:

@@ -6,16 +6,12 @@ import zlib
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
-from lightdata.errors import ArgumentError, DecodeError
+from lightdata.errors import ArgumentError, DecodeError, LimitError
 from lightdata.io.formats.tfrecord.checksum import masked_crc
+from lightdata.kernels.limits import check_expansion
 
 Packing = Literal["GZIP", "ZLIB"]
 Compression = Packing | Literal["auto"] | None
-
-EXPANSION_RATIO = 200
-"""Bytes that a compressed byte may become, once there are more than :data:`EXPANSION_BYTES` of them."""
-
-EXPANSION_BYTES = 256 << 20
 
 _CHUNK = 64 << 10
 _HEADER_BYTES = 12
@@ -108,8 +104,11 @@ class Expanded:
             is_last = not self._input
             piece = self._expand(min(size, 1 << 20))
             self._given += len(piece)
-            if self._given > max(EXPANSION_BYTES, EXPANSION_RATIO * self._taken):
-                return self._stop(f"{self._taken} compressed bytes become more than {self._given}")
+            try:
+                check_expansion(self._taken, self._given, uri=self._uri)
+            except LimitError as error:
+                self._damage = error
+                return b""
             if piece:
                 return piece
             if is_last and not self._inflate.eof:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lightdata.errors import DecodeError
 from lightdata.io.formats.tfrecord.checksum import Bytes, masked_crc, masked_crcs, masked_crcs_of_lengths
 from lightdata.io.formats.tfrecord.compression import Stream
+from lightdata.kernels.limits import check_file_bytes
 
 BLOCK_BYTES = 1 << 20
 """Bytes that are read and decoded at once, so few that they stay in a core's cache; a longer record is read whole."""
@@ -213,6 +214,7 @@ class _Reader:
         end = len(self._held) if self._is_ended else None if size is None else size - self._offset
         if end is not None and length + _FRAME_BYTES > end:
             return f"it has {length} bytes, the file ends {max(0, end - HEADER_BYTES)} after its length", 0
+        check_file_bytes(length, "a record", self._framing.uri)
         return None, length + _FRAME_BYTES
 
     def _damage_of_whole(self) -> str:
