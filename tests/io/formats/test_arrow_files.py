@@ -46,7 +46,7 @@ def test_a_stream_cut_off_gives_the_batches_before(tmp_path):
     ],
 )
 def test_columns_that_cannot_be_held_are_named(tmp_path, table, message, capfd):
-    """Types that Polars has not, and names twice, are schema errors of the file; Polars does not print that it panics."""
+    """Types that Polars has not, and names twice, are schema errors of the file; Polars prints no page about them."""
     with pytest.raises(ld.SchemaError, match=rf"a\.arrow.*{message}"):
         ld.read_arrow(write(tmp_path, a_arrow=ipc(table)))
     assert capfd.readouterr().err == ""
