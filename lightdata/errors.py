@@ -33,6 +33,7 @@ the query is to go on (``on_error``), it becomes a FunctionError. Every row that
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -49,6 +50,10 @@ CODES = {
     "timeout": "a row took longer than row_timeout",
 }
 """Why rows fail, in words that do not change from version to version."""
+
+
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""Exceptions that ask for an end: of whatever else is raised, be it no ``Exception``, a row may be the reason."""
 
 
 class LightdataError(Exception):
@@ -238,6 +243,12 @@ def words_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - a __str__ that raises
         return "(its message cannot be shown)"
+
+
+def noted(error: BaseException, words: str) -> None:
+    """Say where an exception comes from; some classes of others cannot be changed."""
+    with suppress(Exception):
+        error.add_note(words)
 
 
 def _short(message: str) -> str:

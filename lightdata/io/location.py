@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lightdata.errors import ArgumentError, LightdataError, ReadError
+from lightdata.errors import ENDS, ArgumentError, LightdataError, ReadError, words_of
 from lightdata.kernels.header import holds_jpeg_header
 from lightdata.kernels.tally import tally
 
@@ -179,7 +179,9 @@ def file_content(path: str, filesystem: FileSystem = None) -> bytes:
             return _read_local(path if path[:1] != "~" else os.path.expanduser(path))
         location = locate(path, filesystem)
         return _read_local(location.path) if location.remote is None else bytes(location.remote.cat_file(location.path))
-    except Exception as error:  # every filesystem has exceptions of its own
+    except ENDS:
+        raise
+    except BaseException as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
 
 
@@ -217,7 +219,9 @@ def read_head(path: str, length: int, filesystem: FileSystem = None) -> tuple[by
         size = regular_size(location.path)
         with open(location.path, "rb") as file:
             return file.read(length), size
-    except Exception as error:  # every filesystem has exceptions of its own
+    except ENDS:
+        raise
+    except BaseException as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
 
 
@@ -238,7 +242,9 @@ def read_range(path: str, start: int, stop: int, filesystem: FileSystem = None) 
             with open(location.path, "rb") as file:
                 file.seek(start)
                 content = file.read(stop - start)
-    except Exception as error:  # every filesystem has exceptions of its own
+    except ENDS:
+        raise
+    except BaseException as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
     tally("files_opened")
     tally("bytes_read", len(content))
@@ -262,13 +268,14 @@ def regular_size(path: str) -> int:
     return status.st_size
 
 
-def read_error(error: Exception, uri: str) -> LightdataError:
+def read_error(error: BaseException, uri: str) -> LightdataError:
     """Turn what a filesystem raised into an error that names the file."""
     if isinstance(error, LightdataError):
         return error
     if isinstance(error, FileNotFoundError):
         return ReadError("no such file or folder", uri=uri)  # remote filesystems say no more than its path
-    return ReadError(str(getattr(error, "strerror", None) or error or type(error).__name__), uri=uri)
+    said = error.strerror if isinstance(error, OSError) else None
+    return ReadError(str(said or words_of(error) or type(error).__name__), uri=uri)
 
 
 def _local_kind(path: str) -> str | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from PIL import Image, UnidentifiedImageError
 
 from lightdata.config import config
-from lightdata.errors import DecodeError
+from lightdata.errors import ENDS, DecodeError, words_of
 from lightdata.kernels.foreign import decode_foreign, foreign_format, foreign_images, foreign_pillow
 from lightdata.kernels.heif import is_heif, open_heif
 from lightdata.kernels.jpeg import ORIENTATION, read_jpeg_header
@@ -178,12 +178,7 @@ def decode_errors() -> Iterator[None]:
     except UnidentifiedImageError:
         words = f"not an image file of a known format ({', '.join(FORMATS)})"
         raise DecodeError(": ".join([words, *said])) from None
-    except Exception as error:
-        raise DecodeError(f"{type(error).__name__}: {_message(error)}") from error
-
-
-def _message(error: Exception) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a foreign class may fail in any way
-        return "(its message cannot be read)"
+    except ENDS:
+        raise
+    except BaseException as error:
+        raise DecodeError(f"{type(error).__name__}: {words_of(error)}") from error
