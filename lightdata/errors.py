@@ -34,6 +34,7 @@ the query is to go on (``on_error``), it becomes a FunctionError. Every row that
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -51,6 +52,10 @@ CODES = {
     "timeout": "a row took longer than row_timeout",
 }
 """Why rows fail, in words that do not change from version to version."""
+
+
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""Exceptions that ask for an end: of whatever else is raised, be it no ``Exception``, a row may be the reason."""
 
 
 class LightdataError(Exception):
@@ -262,6 +267,12 @@ def _nearest(name: str, names: list[str]) -> str | None:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
     return next(iter(difflib.get_close_matches(name, names, n=1)), None)
+
+
+def noted(error: BaseException, words: str) -> None:
+    """Say where an exception comes from; some classes of others cannot be changed."""
+    with suppress(Exception):
+        error.add_note(words)
 
 
 def _short(message: str) -> str:

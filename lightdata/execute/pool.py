@@ -25,6 +25,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -325,8 +326,9 @@ def _arrived(worker: Worker, message: BatchMessage) -> pa.RecordBatch:
 
 def _remade(content: bytes, text: str) -> BaseException:
     error, notes = pickle.loads(content)  # noqa: S301 - from our own worker
-    error.__notes__ = notes
-    error.__cause__ = RemoteTraceback(text)
+    with suppress(Exception):  # a class of others may not be changed
+        error.__notes__ = notes
+        error.__cause__ = RemoteTraceback(text)
     return error
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lightdata.config import config
-from lightdata.errors import ArgumentError, LightdataError, ReadError, RowError
+from lightdata.errors import ENDS, ArgumentError, LightdataError, ReadError, RowError, words_of
 from lightdata.io.uris.retries import may_pass
 from lightdata.kernels.header import holds_jpeg_header
 from lightdata.kernels.limits import check_file_bytes
@@ -195,7 +195,9 @@ def file_content(path: str, filesystem: FileSystem = None, max_bytes: int | None
         return _read_remote(location, max_bytes)
     except RowError as error:
         raise error.at(uri=path) from error.__cause__
-    except Exception as error:  # every filesystem has exceptions of its own
+    except ENDS:
+        raise
+    except BaseException as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
 
 
@@ -257,7 +259,9 @@ def read_head(path: str, length: int, filesystem: FileSystem = None) -> tuple[by
         size = regular_size(location.path)
         with open(location.path, "rb") as file:
             return file.read(length), size
-    except Exception as error:  # every filesystem has exceptions of its own
+    except ENDS:
+        raise
+    except BaseException as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
 
 
@@ -278,7 +282,9 @@ def read_range(path: str, start: int, stop: int, filesystem: FileSystem = None) 
             with open(location.path, "rb") as file:
                 file.seek(start)
                 content = file.read(stop - start)
-    except Exception as error:  # every filesystem has exceptions of its own
+    except ENDS:
+        raise
+    except BaseException as error:  # every filesystem has exceptions of its own
         raise read_error(error, path) from error
     tally("files_opened")
     tally("bytes_read", len(content))
@@ -302,13 +308,14 @@ def regular_size(path: str) -> int:
     return status.st_size
 
 
-def read_error(error: Exception, uri: str) -> LightdataError:
+def read_error(error: BaseException, uri: str) -> LightdataError:
     """Turn what a filesystem raised into an error that names the file."""
     if isinstance(error, LightdataError):
         return error
     if isinstance(error, FileNotFoundError):
         return ReadError("no such file or folder", uri=uri)  # remote filesystems say no more than its path
-    return ReadError(str(getattr(error, "strerror", None) or error) or type(error).__name__, uri=uri)
+    said = error.strerror if isinstance(error, OSError) else None
+    return ReadError(str(said or words_of(error) or type(error).__name__), uri=uri)
 
 
 def _local_kind(path: str) -> str | None:

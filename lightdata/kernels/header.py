@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
-from lightdata.errors import DecodeError
+from lightdata.errors import ENDS, DecodeError, words_of
 from lightdata.kernels import decoder_warnings, png_chunks
 from lightdata.kernels.foreign import foreign_format, foreign_images, foreign_pillow
 from lightdata.kernels.heif import is_heif, open_heif
@@ -159,10 +159,12 @@ def decode_errors() -> Iterator[None]:
         why = decoder_warnings.last_logged()
         words = f"not an image file of a known format ({', '.join(FORMATS)})"
         raise DecodeError(words if why is None else f"{words}: {why}") from None
-    except Exception as error:
+    except ENDS:
+        raise
+    except BaseException as error:
         why = decoder_warnings.last_of_libtiff()
         raise DecodeError(
-            f"{type(error).__name__}: {_message(error)}{'' if why is None else f' (libtiff: {why})'}"
+            f"{type(error).__name__}: {words_of(error)}{'' if why is None else f' (libtiff: {why})'}"
         ) from error
     finally:
         if heard is not None:
@@ -172,10 +174,3 @@ def decode_errors() -> Iterator[None]:
 def _first_number(text: str) -> int:
     found = re.search(r"\d+", text)
     return int(found[0]) if found else 0
-
-
-def _message(error: Exception) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a foreign class may fail in any way
-        return "(its message cannot be read)"

@@ -31,14 +31,19 @@ def canonical_type(dtype: pa.DataType) -> pa.DataType:
 
     >>> canonical_type(pa.list_(pa.string())).equals(pa.large_list(pa.large_string()))
     True
+
+    Raises
+    ------
+    SchemaError
+        If there is none.
     """
     match dtype:
         case ImageType(spec=spec):
             return ImageType(spec, FIXED_STORAGE if spec.is_fixed else DYNAMIC_STORAGE)
         case TensorType():
             return TensorType(dtype.dtype, STORAGE)
-        case pa.FixedShapeTensorType() if _is_in_order(dtype):
-            return pa.fixed_shape_tensor(dtype.value_type, dtype.shape)
+        case pa.FixedShapeTensorType():
+            return _tensor_type(dtype)
         case pa.BaseExtensionType():
             return dtype
         case pa.ListType() | pa.LargeListType() | pa.ListViewType() | pa.LargeListViewType():
@@ -133,6 +138,13 @@ def _from_polars(dtype: pl.DataType) -> pa.DataType:
     import polars as pl  # noqa: PLC0415 - as above
 
     return canonical_type(pl.DataFrame(schema={"": dtype}).to_arrow().schema.field(0).type)
+
+
+def _tensor_type(tensor: pa.FixedShapeTensorType) -> pa.DataType:
+    value = tensor.value_type
+    if not (pa.types.is_integer(value) or pa.types.is_floating(value)):
+        raise SchemaError(f"tensors of one shape hold integers or floats, not {value}")
+    return pa.fixed_shape_tensor(value, tensor.shape) if _is_in_order(tensor) else tensor
 
 
 def _is_in_order(tensor: pa.FixedShapeTensorType) -> bool:

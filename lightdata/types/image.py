@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lightdata.errors import SchemaError
 from lightdata.types.image_spec import MODES, ImageSpec, mode_of, pixel_shape
-from lightdata.types.plain_array import plain_array
+from lightdata.types.plain_array import borders_of, plain_array
 
 NAME = "lightdata.image"
 
@@ -134,8 +134,7 @@ def binary_view(payload: pa.Array, dtype: np.dtype[Any], shape: tuple[int, ...])
     """
     if payload.type != pa.large_binary():
         payload = payload.cast(pa.large_binary())
-    _, offsets, values = payload.buffers()
-    at = np.frombuffer(offsets, np.int64)[payload.offset : payload.offset + len(payload) + 1]
+    at, values = borders_of(payload), payload.buffers()[2]
     item = int(np.prod(shape)) * dtype.itemsize
     if len(payload) and not (np.diff(at) == item).all():
         raise SchemaError(f"a payload does not hold {item} bytes, as shape {shape} of {dtype} needs")
@@ -222,8 +221,7 @@ def binary_values(payload: pa.Array) -> list[memoryview | None]:
     """List binary values as views of the Arrow buffer."""
     if payload.type != pa.large_binary():
         payload = payload.cast(pa.large_binary())
-    _, offsets, values = payload.buffers()
-    at = np.frombuffer(offsets, np.int64)[payload.offset : payload.offset + len(payload) + 1].tolist()
+    at, values = borders_of(payload).tolist(), payload.buffers()[2]
     view = memoryview(values if values is not None else b"").cast("B")  # Arrow's own view gives signed numbers
     slices: list[memoryview | None] = [view[start:end] for start, end in pairwise(at)]
     if payload.null_count:

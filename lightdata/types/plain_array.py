@@ -112,6 +112,16 @@ def repeated(text: str, count: int) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), count, buffers)
 
 
+def borders_of(payload: pa.Array) -> NDArray[np.int64]:
+    """Tell where the values of a column of large binary or large strings begin and end in its buffer.
+
+    Of files from elsewhere buffers may be longer than they need to be, by any number of bytes.
+    """
+    if not len(payload):
+        return np.zeros(1, np.int64)
+    return np.frombuffer(payload.buffers()[1], np.int64, len(payload) + 1, payload.offset * 8)
+
+
 def is_repeated(column: pa.Array) -> str | None:
     """Give the one text that all rows of a column of large strings have; ``None`` where there is none such.
 
@@ -123,8 +133,7 @@ def is_repeated(column: pa.Array) -> str | None:
         return None
     first = column[0].as_py()
     value = first.encode()
-    _, offsets, content = column.buffers()
-    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + count + 1]
+    ends, content = borders_of(column), column.buffers()[2]
     if not (np.diff(ends) == len(value)).all():
         return None
     return first if bytes(memoryview(content or b"")[ends[0] : ends[-1]]) == value * count else None

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lightdata.types.image import binary_from_ndarray, binary_values, binary_view
 from lightdata.types.plain_array import number_array, plain_array, plain_values, repeated
 
 VALUES = {
@@ -50,6 +51,19 @@ def test_columns_become_what_pyarrow_makes_of_them(column):
     made = pa.array(column)[1:]
     np.testing.assert_array_equal(plain_values(made), made.to_numpy(zero_copy_only=False))
     assert plain_values(made).dtype == made.to_numpy(zero_copy_only=False).dtype
+
+
+def test_buffers_may_be_longer_than_they_need_to_be():
+    """Of columns from elsewhere the borders of values are read whatever follows them in their buffer."""
+    plain = binary_from_ndarray(np.arange(6, dtype=np.uint8).reshape(3, 2))
+    _, borders, values = plain.buffers()
+    longer = [None, pa.py_buffer(borders.to_pybytes() + b"xyz"), pa.py_buffer(values.to_pybytes() + b"x")]
+    column = pa.Array.from_buffers(pa.large_binary(), 2, longer, offset=1)
+    assert [bytes(one) for one in binary_values(column)] == [b"\2\3", b"\4\5"]
+    assert binary_view(column, np.dtype(np.uint8), (2,)).tolist() == [[2, 3], [4, 5]]
+    nothing = column.slice(2)
+    assert binary_values(nothing) == []
+    assert binary_view(nothing, np.dtype(np.uint8), (2,)).shape == (0, 2)
 
 
 def test_a_text_is_repeated():

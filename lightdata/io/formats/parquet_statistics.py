@@ -15,7 +15,7 @@ Footer = tuple[Any, pa.Schema]
 
 
 def bounds_of(footers: Sequence[Footer], columns: Mapping[str, pa.DataType]) -> dict[str, ColumnBounds]:
-    """Tell the bounds of those columns that every row group of every file has exact ones of.
+    """Tell the bounds of those columns that every row group of every file has exact ones of, which could be true.
 
     Whole numbers, dates, times of day and date, and truth values have. Floats have not: a NaN is in no statistics. Nor
     have text and bytes, which writers cut short.
@@ -52,7 +52,7 @@ def _bounds(footers: Sequence[Footer], name: str, kind: pa.DataType) -> ColumnBo
             if not group.num_rows:
                 continue
             statistics = chunk.statistics if chunk.is_stats_set else None
-            if statistics is None or not statistics.has_null_count:
+            if statistics is None or not statistics.has_null_count or not 0 <= statistics.null_count <= group.num_rows:
                 return None
             nulls += statistics.null_count
             if statistics.null_count == chunk.num_values:
@@ -60,9 +60,14 @@ def _bounds(footers: Sequence[Footer], name: str, kind: pa.DataType) -> ColumnBo
             if not statistics.has_min_max:
                 return None
             low, high = _values(statistics, kind)
+            if low > high:
+                return None
             lows.append(low)
             highs.append(high)
-    least, most = (pa.scalar(value, kind) for value in (min(lows, default=None), max(highs, default=None)))
+    try:
+        least, most = (pa.scalar(value, kind) for value in (min(lows, default=None), max(highs, default=None)))
+    except (pa.ArrowException, OverflowError, ValueError):  # a number that the column cannot hold
+        return None
     return ColumnBounds(least=least, most=most, nulls=nulls)
 
 

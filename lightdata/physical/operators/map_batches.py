@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from lightdata.errors import ColumnNotFoundError, RowError
+from lightdata.errors import ENDS, ColumnNotFoundError, RowError, noted
 from lightdata.io.source import OnError
 from lightdata.kernels.batch_format import from_output, to_format
 from lightdata.kernels.rebatch import rebatch
@@ -62,7 +62,9 @@ class MapBatchesOperator:
         try:
             context.raise_lost()
             outputs = list(self._outputs(call, batch))  # all of them or none: what came before an error comes again
-        except Exception as error:  # noqa: BLE001 - a user's function raises what it likes
+        except ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a user's function raises what it likes
             if batch.num_rows == 1:
                 yield from self._let_go(error, batch, before, context)
                 return
@@ -74,7 +76,9 @@ class MapBatchesOperator:
             while outputs:
                 yield outputs.pop()
 
-    def _let_go(self, error: Exception, batch: pa.RecordBatch, row: int, context: Context) -> Iterator[pa.RecordBatch]:
+    def _let_go(
+        self, error: BaseException, batch: pa.RecordBatch, row: int, context: Context
+    ) -> Iterator[pa.RecordBatch]:
         context.failures.append(failure_of(error, uri_of(batch, 0), row, f"map_batches({self.function.name})"))
         if self.on_error == "null" and self.schema is not None:
             nulls = {name: [None] for name in self.schema}
@@ -100,7 +104,7 @@ class MapBatchesOperator:
                 yield made.pop()
         except Exception as error:
             files = f", the first from file {first!r}" if first else ""
-            error.add_note(f"lightdata: in map_batches({self.function.name}), a batch of {count} rows{files}")
+            noted(error, f"lightdata: in map_batches({self.function.name}), a batch of {count} rows{files}")
             raise
 
     def _input(self, batch: pa.RecordBatch) -> Any:

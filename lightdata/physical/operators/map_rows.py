@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lightdata.errors import FunctionError, RowError, SchemaError
+from lightdata.errors import ENDS, FunctionError, RowError, SchemaError, noted
 from lightdata.io.source import OnError
 from lightdata.kernels.columns import cast_column
 from lightdata.kernels.rows import Row, batch_from_rows, iter_rows
@@ -71,7 +71,9 @@ class MapRowsOperator:
             try:
                 context.raise_lost()
                 made.append((number, list(self._of_row(call, row, batch, number))))
-            except Exception as error:  # noqa: BLE001 - a user's function raises what it likes
+            except ENDS:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a user's function raises what it likes
                 made.append((number, self._let_go(error, batch, number, context)))
         out = self._built([row for _, results in made for row in results], visible)
         if out is None:  # some values make no column: those that make none by themselves are at fault
@@ -99,7 +101,7 @@ class MapRowsOperator:
             case _:
                 return [self._call(bool, result, batch, number)]
 
-    def _let_go(self, error: Exception, batch: pa.RecordBatch, number: int, context: Context) -> list[Any]:
+    def _let_go(self, error: BaseException, batch: pa.RecordBatch, number: int, context: Context) -> list[Any]:
         """Take note of a row that failed, and give what stands for it."""
         stage = f"{self.kind}({self.function.name})"
         context.failures.append(failure_of(error, uri_of(batch, number), number, stage))
@@ -117,7 +119,7 @@ class MapRowsOperator:
         try:
             return batch_from_rows(rows, visible)
         except Exception as error:
-            error.add_note(f"lightdata: in {self.kind}({self.function.name}), building columns from its rows")
+            noted(error, f"lightdata: in {self.kind}({self.function.name}), building columns from its rows")
             raise
 
     def _call(self, call: Any, value: Row | Any, batch: pa.RecordBatch, number: int) -> Any:
@@ -126,13 +128,13 @@ class MapRowsOperator:
         except Exception as error:
             file = uri_of(batch, number)
             place = f"row {number} of its batch" + (f", from file {file!r}" if file else "")
-            error.add_note(f"lightdata: in {self.kind}({self.function.name}), {place}")
+            noted(error, f"lightdata: in {self.kind}({self.function.name}), {place}")
             raise
         alive()
         return result
 
 
-def failure_of(error: Exception, uri: str | None, row: int, stage: str) -> RowError:
+def failure_of(error: BaseException, uri: str | None, row: int, stage: str) -> RowError:
     """Give what is told of a row that failed: a user's exception, or one of ours, with its place."""
     if isinstance(error, RowError):
         return error.at(uri=uri, row=row, stage=stage)

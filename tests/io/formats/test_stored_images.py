@@ -123,6 +123,15 @@ def test_values_that_are_not_what_their_type_says_are_refused(tmp_path, ending, 
 
 
 @pytest.mark.parametrize("ending", READERS)
+def test_tensors_of_truth_values_of_one_shape_are_refused(tmp_path, ending):
+    """NumPy has no view of them, which is told when the file is opened."""
+    kind = pa.fixed_shape_tensor(pa.bool_(), [2])
+    column = pa.ExtensionArray.from_storage(kind, pa.array([[True, False]], pa.list_(pa.bool_(), 2)))
+    with pytest.raises(ld.SchemaError, match=rf"a\.{ending} has a column that cannot be held.*integers or floats"):
+        saved(tmp_path, ending, column)()
+
+
+@pytest.mark.parametrize("ending", READERS)
 @pytest.mark.parametrize(
     ("column", "shape"),
     [

@@ -102,6 +102,25 @@ def test_files_without_statistics_are_read(tmp_path, options):
     assert is_answered(ld.read_parquet(tmp_path).select(pl.len()))
 
 
+@pytest.mark.parametrize(
+    ("told", "untrue"),
+    [
+        (b"\x16\x00", b"\x16\x01"),  # of nulls, -1
+        (b"\x16\x00", b"\x16\x7e"),  # 63
+        (b"\x09\0\0\0", b"\0\0\1\0"),
+        (b"\x09\0\0\0", b"\1\0\0\0"),  # below the minimum
+    ],
+)
+def test_statistics_that_cannot_be_true_are_not_believed(tmp_path, told, untrue):
+    """A number of nulls below none or above all rows, and bounds that no value can have, are computed anew."""
+    pq.write_table(pa.table({"n": pa.array([7, 9], pa.int8())}), tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    start = content.index(b"\x18\x04\x09\0\0\0\x18\x04\x07\0\0\0\x16\x00")
+    (tmp_path / "a.parquet").write_bytes(content[:start] + content[start:].replace(told, untrue))
+    answer = ld.read_parquet(tmp_path).select(pl.col("n").max(), nulls=pl.col("n").null_count())
+    assert answer.take_all() == [{"n": 9, "nulls": 0}]
+
+
 def test_a_field_that_looks_like_a_column(tmp_path):
     """A column named ``a.b`` beside a struct ``a`` with a field ``b`` is read."""
     pq.write_table(pa.table({"a": [{"b": 9}], "a.b": [1]}), tmp_path / "a.parquet")
