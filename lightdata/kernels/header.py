@@ -177,7 +177,7 @@ def decode_errors() -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         words = f"not an image file of a known format ({', '.join(FORMATS)})"
-        raise DecodeError(": ".join([words, *said])) from None
+        raise DecodeError(": ".join([words, *said]), cause=UnidentifiedImageError.__name__) from None
     except ENDS:
         raise
     except BaseException as error:
