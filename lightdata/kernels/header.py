@@ -158,7 +158,7 @@ def decode_errors() -> Iterator[None]:
     except UnidentifiedImageError:
         why = decoder_warnings.last_logged()
         words = f"not an image file of a known format ({', '.join(FORMATS)})"
-        raise DecodeError(words if why is None else f"{words}: {why}") from None
+        raise DecodeError(words if why is None else f"{words}: {why}", cause=UnidentifiedImageError.__name__) from None
     except ENDS:
         raise
     except BaseException as error:

@@ -51,6 +51,7 @@ def canonical_type(dtype: pa.DataType) -> pa.DataType:
         case pa.FixedSizeListType():
             return pa.list_(canonical_type(dtype.value_type), dtype.list_size)
         case pa.StructType():
+            _refuse(dtype)
             return pa.struct([(field.name, canonical_type(field.type)) for field in dtype])
     if pa.types.is_string(dtype) or pa.types.is_string_view(dtype):
         return pa.large_string()
@@ -91,8 +92,7 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
     import polars as pl  # noqa: PLC0415 - workers mostly need none
 
     for kind in types.values():
-        if why := _refusal(kind):
-            raise SchemaError(f"Polars cannot hold {kind}: {why}")
+        _refuse(kind)
     # Not pyarrow's empty_table(): it imports pandas wherever that is installed, a second nobody asked for.
     empty = pa.Table.from_batches([], schema=pa.schema(list(types.items())))
     try:
@@ -105,6 +105,11 @@ def to_polars_schema(types: Mapping[str, pa.DataType]) -> dict[str, pl.DataType]
 def from_polars_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pa.DataType]:
     """Give Polars dtypes as canonical Arrow types."""
     return {name: _from_polars(dtype) for name, dtype in schema.items()}
+
+
+def _refuse(kind: pa.DataType) -> None:
+    if why := _refusal(kind):
+        raise SchemaError(f"Polars cannot hold {kind}: {why}")
 
 
 @lru_cache(maxsize=1024)
@@ -120,7 +125,10 @@ def _refusal(kind: pa.DataType) -> str | None:
         return _refusal(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
         return _refusal(kind.storage_type)
-    return next(filter(None, (_refusal(kind.field(number).type) for number in range(kind.num_fields))), None)
+    fields = [kind.field(number) for number in range(kind.num_fields)]
+    if len({field.name for field in fields}) < len(fields):
+        return "it has two fields of one name"
+    return next(filter(None, (_refusal(field.type) for field in fields)), None)
 
 
 def _refused_zone(zone: str) -> str | None:

@@ -3,7 +3,6 @@
 import io
 import struct
 import time
-import warnings
 import zlib
 
 import numpy as np
@@ -15,7 +14,7 @@ from lightdata.config import config
 from lightdata.errors import DecodeError
 from lightdata.kernels.decode import convert, decode_file, from_pillow, to_pillow, to_pixels
 from lightdata.kernels.frames import count_frames
-from lightdata.kernels.header import FORMATS, exif_tag, read_header, stored_mode
+from lightdata.kernels.header import exif_tag, read_header
 from lightdata.kernels.jpeg import decode_jpeg, jpeg_orientation, read_jpeg_header
 from lightdata.types.image import binary_values
 
@@ -313,67 +312,6 @@ def test_decoding_to_sixteen_bit_modes_that_exist():
         decode_file(data, "nonsense")
 
 
-SMALL = {
-    "jpeg": saved(Image.fromarray(smooth(9, 12)), "JPEG"),
-    "jpeg progressive": saved(Image.fromarray(smooth(9, 12)), "JPEG", progressive=True),
-    "jpeg grey": saved(Image.fromarray(smooth(9, 12, 1)), "JPEG"),
-    "png": saved(Image.fromarray(smooth(9, 12)), "PNG"),
-    "png palette": palette(transparency=True),
-}
-
-
-@pytest.mark.parametrize("data", SMALL.values(), ids=SMALL.keys())
-def test_every_truncation_is_an_error_or_whole(data):
-    """Every prefix of a small file fails with DecodeError or has exactly the pixels of Pillow."""
-    whole = to_pixels(read_header(data))
-    failures = 0
-    for end in range(len(data)):
-        try:
-            pixels = to_pixels(read_header(data[:end]))
-        except DecodeError:
-            failures += 1
-            continue
-        opened = Image.open(io.BytesIO(data[:end]))
-        opened.load()
-        mode = read_header(data[:end]).mode
-        assert np.array_equal(pixels, np.asarray(opened.convert(mode) if opened.mode != mode else opened))
-        assert pixels.shape == whole.shape
-    assert failures > len(data) * 0.9 - 20
-
-
-@pytest.mark.parametrize("data", SMALL.values(), ids=SMALL.keys())
-def test_flipped_bytes_fail_or_decode_as_in_pillow(data):
-    """A damaged file fails with DecodeError where Pillow fails, and has Pillow's pixels where it does not."""
-    rng = np.random.default_rng(3)
-    for _ in range(150):
-        damaged = bytearray(data)
-        for at in rng.integers(0, len(data), rng.integers(1, 4)):
-            damaged[at] = rng.integers(0, 256)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            wanted = decoded_by_pillow(bytes(damaged))
-        try:
-            header = read_header(bytes(damaged))
-            found = to_pixels(header)
-        except DecodeError:
-            assert wanted is None or not isinstance(wanted, np.ndarray)
-            continue
-        assert isinstance(wanted, np.ndarray)
-        assert np.array_equal(found, wanted)
-        assert (header.height, header.width) == found.shape[:2]
-
-
-def decoded_by_pillow(data):
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        mode = stored_mode(image)
-        return np.asarray(image if image.mode == mode else image.convert(mode))
-    except Exception as error:  # noqa: BLE001 - nine classes are known
-        return error
-
-
 @pytest.mark.parametrize(
     "data",
     [
@@ -395,8 +333,9 @@ def decoded_by_pillow(data):
 def test_other_formats_are_refused_whatever_their_name(data):
     """Only listed formats are parsed; everything else is a DecodeError, for header, frames and EXIF alike."""
     for read in (read_header, decode_file, count_frames, lambda data: exif_tag(data, 0x0112)):
-        with pytest.raises(DecodeError):
+        with pytest.raises(DecodeError) as caught:
             read(data)
+        assert caught.value.at().cause == ("UnidentifiedImageError" if data else None)
 
 
 def bomb(width, height):

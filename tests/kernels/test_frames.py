@@ -142,17 +142,6 @@ def test_a_broken_later_frame_costs_no_earlier_one(file_format, options):
     assert kept == 2
 
 
-@pytest.mark.parametrize(("file_format", "options"), FORMATS.values(), ids=FORMATS)
-def test_damage_is_an_error_of_ours(file_format, options):
-    """Whatever bytes are changed, frames come out or a DecodeError does."""
-    data = saved(pictures(3), file_format, **options)
-    for _ in range(120):
-        damaged = bytearray(data)
-        for at in RNG.integers(0, len(data), RNG.integers(1, 6)):
-            damaged[at] = RNG.integers(0, 256)
-        frames_before_error(bytes(damaged))
-
-
 @pytest.mark.parametrize("file_format", ["GIF", "TIFF", "WEBP", "PNG", "AVIF"])
 def test_too_many_frames_are_refused_before_any_is_decoded(file_format, settings):
     """A file of more frames than the limit gives none of them; one at the limit gives all."""

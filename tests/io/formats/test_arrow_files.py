@@ -41,6 +41,7 @@ def test_a_stream_cut_off_gives_the_batches_before(tmp_path):
         (pa.table({"a": pa.nulls(1, pa.month_day_nano_interval())}), "cannot be held"),
         (pa.table({"a": pa.nulls(1, pa.dense_union([pa.field("b", pa.int8())]))}), "cannot be held"),
         (pa.table({"a": pa.nulls(1, pa.timestamp("us", "No/Where"))}), "cannot be held.*time zone: 'No/Where'"),
+        (pa.table({"a": pa.nulls(1, pa.struct([("b", pa.int8()), ("b", pa.int8())]))}), "cannot be held.*two fields"),
         (pa.table({"a": pa.nulls(1, pa.list_(pa.timestamp("s", "Z")))}), "cannot be held.*time zone: 'Z'"),
         (pa.Table.from_arrays([pa.array([1])] * 2, names=["a", "a"]), "two columns"),
     ],

@@ -103,6 +103,7 @@ def test_a_file_that_differs_from_the_first_is_named(tmp_path, other):
         np.array([print], dtype=object),
         np.zeros(2, dtype=[("a", "i4"), ("b", object)]),
         np.zeros(2, dtype=[("a", "i4", (2,))]),
+        np.zeros(2, dtype=[("a", [("b", "i4")])]),
         np.zeros(2, dtype="c8"),
         np.array([["a"]]),
         np.array("2020", dtype="M8[Y]"),
