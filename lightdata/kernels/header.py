@@ -150,6 +150,8 @@ def decode_errors() -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise too_many_pixels(_first_number(str(error))) from error
+    except MemoryError as error:
+        raise DecodeError.of_memory(error) from error
     except UnidentifiedImageError:
         raise DecodeError(f"not an image file of a known format ({', '.join(FORMATS)})") from None
     except Exception as error:

@@ -99,5 +99,7 @@ def test_no_program_is_started(tmp_path, folder, programs, workers):
     assert done.stdout.split() == ["1", str(len(HOSTILE) * len(ENDINGS))] * 2
     assert not mark.exists()
     if traced:
-        started = {os.path.basename(path) for path in re.findall(r'execve(?:at)?\((?:\w+, )?"([^"]+)"', log.read_text())}
+        started = {
+            os.path.basename(path) for path in re.findall(r'execve(?:at)?\((?:\w+, )?"([^"]+)"', log.read_text())
+        }
         assert started == {os.path.basename(sys.executable)}
