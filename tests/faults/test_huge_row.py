@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("limits", [{}, {"max_image_pixels": 10**8}, {"max_file_bytes": "100MB"}], ids=str)
 def test_a_huge_image_is_done_or_an_error(folder, workers, limits):
-    """It comes out whole where it may, and is one error that names the setting where it may not; the others are right."""
+    """It comes out whole where it may, else it is one error that names the setting; all others are right."""
     before = ld.config()
     ld.config(workers=workers, memory_limit="500MB", progress=False, **limits)
     try:
