@@ -184,6 +184,13 @@ class DecodeError(RowError, ValueError):
 
     code = "decode_failed"
 
+    @classmethod
+    def of_memory(cls, error: MemoryError) -> Self:
+        """Tell of a row that there was no memory for."""
+        failure = cls(f"MemoryError: {words_of(error) or 'there was not enough memory for it'}", cause="MemoryError")
+        failure.__cause__ = error
+        return failure
+
 
 class LimitError(DecodeError):
     """A file asks for more than a limit of ``config`` lets it take."""

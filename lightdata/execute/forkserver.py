@@ -183,13 +183,14 @@ def serve(fd: int) -> None:
     for name in _ALLOCATORS:
         os.environ.pop(name, None)
     children: dict[int, int] = {}
+    ended: dict[int, int] = {}
     while True:
         try:
             match pipe.recv():
                 case _Fork(number, arguments):
                     children[number] = _forked(main, pipe, Connection(recv_handle(pipe)), arguments)
                 case _Wait(number, timeout_s):
-                    pipe.send(_exit_code(children, number, timeout_s))
+                    pipe.send(_exit_code(children, ended, number, timeout_s))
                 case _Kill(number):
                     if number in children:  # else it was waited for: its number may be another's
                         os.kill(children[number], signal.SIGKILL)
@@ -235,13 +236,16 @@ def _become_worker(
         os._exit(1)  # a copy must never go on as the server
 
 
-def _exit_code(children: dict[int, int], number: int, timeout_s: float) -> int | None:
+def _exit_code(children: dict[int, int], ended: dict[int, int], number: int, timeout_s: float) -> int | None:
+    """Wait for a worker; two threads may ask for the same one, which can be waited for once."""
     deadline = time.monotonic() + timeout_s
-    while True:
+    while number not in ended:
         pid, status = os.waitpid(children[number], os.WNOHANG)
         if pid:
             del children[number]
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() >= deadline:
+            ended[number] = os.waitstatus_to_exitcode(status)
+        elif time.monotonic() >= deadline:
             return None
-        time.sleep(_POLL_S)
+        else:
+            time.sleep(_POLL_S)
+    return ended[number]

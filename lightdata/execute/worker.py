@@ -57,6 +57,12 @@ _APART_BYTES = 1 << 20
 """Batches below this never have memory of their own: there may be as many as somebody keeps."""
 
 
+_NO_MEMORY = (
+    "lightdata: a worker had no memory for a batch of rows; fewer workers, or a smaller memory_limit or batch_bytes, "
+    "leave more for each: see config()"
+)
+
+
 class _Cancelled(Exception):  # noqa: N818 - not an error
     """The run this task belongs to is over."""
 
@@ -141,6 +147,8 @@ class _Worker:
                 raise
             except BaseException as error:  # noqa: BLE001 - sys.exit in a user's function is an error like any other
                 done = self.context.tally.take()
+                if isinstance(error, MemoryError):
+                    error.add_note(_NO_MEMORY)
                 self._say(FailedMessage(task.number, portable(error), users_traceback(error), done))
             _flush()
 

@@ -61,6 +61,13 @@ def opened(payload: Payload, mode: str | None = None) -> Opened:
 def decoded_column(images: Sequence[Opened | None], on_failure: OnFailure) -> ImageArray:
     """Decode images into one column; null stays null.
 
+    Raises
+    ------
+    MemoryError
+        If there is no memory for all of them together.
+
+    Examples
+    --------
     >>> from lightdata.types.image import raw_image
     >>> decoded_column([Opened.of(raw_image(np.zeros((2, 3), np.uint8))), None], print).null_count
     1
@@ -88,13 +95,17 @@ def decode_into(one: Opened, room: NDArray[np.uint8]) -> None:
     Raises
     ------
     DecodeError
-        If the image is broken, or its pixels are not as many as its header says.
+        If the image is broken, its pixels are not as many as its header says, or there is no memory for them.
     """
-    if one.jpeg is not None and decode_with_header(one.image.payload, one.jpeg, one.image.mode, out=room) is not None:
-        return
-    pixels = np.ascontiguousarray(to_pixels(one.image)).reshape(-1).view(np.uint8)
+    image = one.image
+    try:
+        if one.jpeg is not None and decode_with_header(image.payload, one.jpeg, image.mode, out=room) is not None:
+            return
+        pixels = np.ascontiguousarray(to_pixels(image)).reshape(-1).view(np.uint8)
+    except MemoryError as error:
+        raise DecodeError.of_memory(error) from error
     if len(pixels) != len(room):
-        raise DecodeError(f"the header tells {one.image.width}x{one.image.height} pixels, and the file has others")
+        raise DecodeError(f"the header tells {image.width}x{image.height} pixels, and the file has others")
     room[...] = pixels
 
 

@@ -155,6 +155,8 @@ def decode_errors() -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise too_many_pixels(_first_number(str(error))) from error
+    except MemoryError as error:
+        raise DecodeError.of_memory(error) from error
     except UnidentifiedImageError:
         why = decoder_warnings.last_logged()
         words = f"not an image file of a known format ({', '.join(FORMATS)})"

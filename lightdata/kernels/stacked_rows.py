@@ -50,6 +50,13 @@ class StackedRows:
         """Give all rows as a list."""
         return list(self.whole())
 
+    def part(self, start: int, stop: int) -> StackedRows:
+        """Give some of the rows, without a copy."""
+        part = StackedRows(stop - start)
+        part._stack = None if self._stack is None else self._stack[start:stop]
+        part._rows, part._count = self._rows[start:stop], stop - start
+        return part
+
     def __len__(self) -> int:
         return self._count
 

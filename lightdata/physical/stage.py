@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from lightdata.errors import RowError
+from lightdata.errors import DecodeError, RowError
 from lightdata.expr.deferred import is_deferred
 from lightdata.io.source import URI, Pushdowns, ReadTask, Source
 from lightdata.io.uris.redaction import safe_url
 from lightdata.kernels.tally import Tally, building, rows_in_hand, tallied
 from lightdata.physical.passed_tasks import PassedTasks
 from lightdata.report.account import Account, Boundary
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -219,7 +221,8 @@ def in_row_order(
     """Process batches; where a row fails, the rows before it are processed and passed on before the error is raised.
 
     So a limit that is satisfied by them never meets the error, and of two errors the one of the earlier row is raised.
-    While others work on a result, nothing here holds it or what it was made of.
+    While others work on a result, nothing here holds it or what it was made of. Where there is no memory for all rows
+    at once they are processed in halves, down to one that there is none for.
     """
     for batch in batches:
         held = [batch]
@@ -230,14 +233,53 @@ def in_row_order(
 def _in_row_order(
     held: list[pa.RecordBatch], process: Callable[[pa.RecordBatch], pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
+    made: list[pa.RecordBatch] = []
     try:
-        made = [process(held[0])]
+        made.append(process(held[0]))
     except RowError as error:
         if error.row:
             yield from _in_row_order([held[0].slice(0, error.row)], process)
         raise
-    held.clear()
-    yield made.pop()
+    except MemoryError as error:
+        if held[0].num_rows <= 1:
+            raise DecodeError.of_memory(error).at(uri=uri_of(held[0], 0), row=0) from error
+    batch = held.pop()
+    if made:
+        del batch
+        yield made.pop()
+        return
+    middle = batch.num_rows // 2
+    yield from _in_row_order([batch.slice(0, middle)], process)
+    yield from _in_row_order([batch.slice(middle)], process)
+
+
+def in_halves(
+    items: list[_T], make: Callable[[list[_T], int], pa.RecordBatch], start: int = 0
+) -> Iterator[pa.RecordBatch]:
+    """Make one batch of items, which are then let go; where there is no memory for that, one of each half.
+
+    ``make`` is given some of them and the place of the first.
+
+    Raises
+    ------
+    MemoryError
+        If there is none for a single one.
+    """
+    made: list[pa.RecordBatch] = []
+    try:
+        made.append(make(items, start))
+    except MemoryError:
+        if len(items) <= 1:
+            raise
+    if made:
+        items.clear()
+        yield made.pop()
+        return
+    middle = len(items) // 2
+    rest = items[middle:]
+    del items[middle:]
+    yield from in_halves(items, make, start)
+    yield from in_halves(rest, make, start + middle)
 
 
 def hidden_names(batch: pa.RecordBatch) -> list[str]:

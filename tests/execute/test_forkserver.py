@@ -14,7 +14,7 @@ from test_pool_ends import start, wait_until_gone
 
 import lightdata as ld
 from lightdata.execute import processes
-from lightdata.execute.forkserver import ENVIRONMENT
+from lightdata.execute.forkserver import ENVIRONMENT, ForkedProcess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are fresh interpreters")
 
@@ -119,3 +119,15 @@ sys.path += [Path("somewhere"), "it's", 'a "quoted" one', "two\\nlines"]
 say(len(rows(200).map(lambda row: {"id": row["id"]}).take_all()))
 """
     assert start(tmp_path, script).communicate(timeout=60) == ("200\n", "")
+
+
+def test_several_may_ask_how_a_worker_ended():
+    """A worker can be waited for once, but whoever asks is told, and the server goes on."""
+    list(numbered(200).map(lambda row: row).iter_rows())
+    (worker, *_) = [one for one in processes._everyone if one.process.is_alive()]
+    again = ForkedProcess(worker.process._server, worker.process._number)
+    worker.process.kill()
+    for one in (worker.process, again):
+        one.join(10)
+        assert one.exitcode == -signal.SIGKILL
+    assert len(numbered(200).map(lambda row: row).take_all()) == 200

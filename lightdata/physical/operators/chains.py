@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -88,10 +88,10 @@ class PixelWork:
             if picture is not None and self.decodes and not self.needs_pixels:
                 picture.raster(self.decodes)  # the header alone does not tell whether it can be decoded
             return None if picture is None else self._made_of(picture)
-        except DecodeError as error:
+        except (DecodeError, MemoryError) as error:
             if not self.decodes:
                 raise
-            failed[self.column] = place.of(error)
+            failed[self.column] = place.of(DecodeError.of_memory(error) if isinstance(error, MemoryError) else error)
             return None
 
     def _made_of(self, picture: Picture) -> Any:
@@ -154,14 +154,49 @@ def compute_parts(
     work = [one for one in made.values() if isinstance(one, PixelWork)]
     start = 0
     for found in _values(work, batch, context) if work else ():
-        rows = batch.slice(start, len(found[0]))
-        columns = {one.chain.name: one.as_column(values, rows) for one, values in zip(work, found, strict=True)}
-        found.clear()
-        others = {name: one.slice(start, len(rows)) for name, one in made.items() if not isinstance(one, PixelWork)}
-        start += rows.num_rows
-        yield rows, {name: columns.pop(name) if name in columns else others[name] for name in made}
+        for rows, columns in _columns(work, found, _Rows(batch, start, context.failures)):
+            others = {name: one.slice(start, len(rows)) for name, one in made.items() if not isinstance(one, PixelWork)}
+            start += rows.num_rows
+            yield rows, {name: columns.pop(name) if name in columns else others[name] for name in made}
     if not work:
         yield batch, made
+
+
+class _Rows(NamedTuple):
+    """Where some rows are in their batch, and where those that fail are told."""
+
+    batch: pa.RecordBatch
+    start: int
+    failures: list[RowError]
+
+
+def _columns(
+    work: Sequence[PixelWork], found: list[StackedRows], place: _Rows
+) -> Iterator[tuple[pa.RecordBatch, dict[str, pa.Array]]]:
+    """Build columns of values, which are then let go; where there is no memory for all rows at once, of each half."""
+    count = len(found[0])
+    rows = place.batch.slice(place.start, count)
+    made: list[dict[str, pa.Array]] = []
+    try:
+        made.append({one.chain.name: one.as_column(values, rows) for one, values in zip(work, found, strict=True)})
+    except MemoryError as error:
+        if count == 1:
+            located = Place(place.batch, place.start, str(work[0].chain), work[0].url).of(DecodeError.of_memory(error))
+            if not all(one.decodes for one in work):
+                raise located from error
+            place.failures.append(located)
+            found[:] = [StackedRows(1) for _ in work]
+            for values in found:
+                values.append(None)
+    if made:
+        found.clear()
+        yield rows, made.pop()
+    elif count == 1:
+        yield from _columns(work, found, place)
+    else:
+        first, rest = ([one.part(*ends) for one in found] for ends in ((0, count // 2), (count // 2, count)))
+        yield from _columns(work, first, place)
+        yield from _columns(work, rest, place._replace(start=place.start + count // 2))
 
 
 def _start(chain: Chain, batch: pa.RecordBatch) -> Chain:

@@ -89,13 +89,13 @@ class DecodeImagesOperator:
                 if self.on_error != "raise":
                     context.raise_lost()
                 one = None if held is None else self._image(held)
-            except RowError as error:
-                one = None
+            except (RowError, MemoryError) as error:
+                one, located = None, self._located(batch, number, error)
                 if self.on_error == "raise":
                     if part.images:
                         yield from self._part(batch, part, context)
-                    raise self._located(batch, number, error) from error.__cause__
-                part.failures.append(self._located(batch, number, error))
+                    raise located from error.__cause__
+                part.failures.append(located)
             if one is not None and part.images and part.nbytes + one.nbytes > most:
                 yield from self._part(batch, part, context)
                 part = _Part(number)
@@ -105,30 +105,51 @@ class DecodeImagesOperator:
 
     def _part(self, batch: pa.RecordBatch, part: _Part, context: Context) -> Iterator[pa.RecordBatch]:
         """Make the images of some rows; those before one that fails are passed on before the error is raised."""
+        halves: tuple[_Part, ...] = ()
+        made: list[tuple[pa.RecordBatch, list[RowError]]] = []
+        try:
+            made.append(self._made(batch, part))
+        except MemoryError as error:  # for all of them at once; what was made of them goes with it
+            halves = part.halves() or (self._without(batch, part, error),)
+        except RowError as error:
+            if before := part.images[: (error.row or 0) - part.start]:
+                yield from self._part(batch, _Part(part.start, before), context)
+            raise
+        for half in halves:
+            yield from self._part(batch, half, context)
+        if made:
+            context.failures += made[0][1]
+            yield made.pop()[0]
+
+    def _made(self, batch: pa.RecordBatch, part: _Part) -> tuple[pa.RecordBatch, list[RowError]]:
+        """Make the images of some rows, and tell which of them failed."""
+        failures = list(part.failures)
 
         def failed(number: int, error: DecodeError) -> None:
             located = self._located(batch, part.start + number, error)
             if self.on_error == "raise":
                 raise located from error.__cause__
-            part.failures.append(located)
+            failures.append(located)
 
         rows = batch.slice(part.start, len(part.images))
         name_rows(rows)
-        try:
-            made = [with_column(rows, self.column, self._array(part.images, rows.column(self.column), failed))]
-        except RowError as error:
-            if before := part.images[: (error.row or 0) - part.start]:
-                yield from self._part(batch, _Part(part.start, before), context)
-            raise
-        context.failures += sorted(part.failures, key=lambda failure: failure.row or 0)
-        if self.on_error == "skip" and part.failures:
-            lost = {failure.row for failure in part.failures}
+        made = with_column(rows, self.column, self._array(part.images, rows.column(self.column), failed))
+        if self.on_error == "skip" and failures:
+            lost = {failure.row for failure in failures}
             kept = [part.start + number not in lost for number in range(len(part.images))]
-            made = [made.pop().filter(number_array(np.array(kept)))]
-        yield made.pop()
+            made = made.filter(number_array(np.array(kept)))
+        return made, sorted(failures, key=lambda failure: failure.row or 0)
 
-    def _located(self, batch: pa.RecordBatch, number: int, error: RowError) -> RowError:
-        return error.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
+    def _without(self, batch: pa.RecordBatch, part: _Part, error: MemoryError) -> _Part:
+        """Let the only row of a part go, for which there is no memory."""
+        located = self._located(batch, part.start, error)
+        if self.on_error == "raise":
+            raise located from error
+        return _Part(part.start, [None], [located])
+
+    def _located(self, batch: pa.RecordBatch, number: int, error: RowError | MemoryError) -> RowError:
+        failure = DecodeError.of_memory(error) if isinstance(error, MemoryError) else error
+        return failure.at(uri=uri_of(batch, number), row=number, stage=f"decode({self.column})")
 
     def _image(self, payload: Payload | EncodedImage) -> Opened:
         if isinstance(payload, EncodedImage):
@@ -180,6 +201,19 @@ class _Part:
     images: list[Opened | None] = field(default_factory=list)
     failures: list[RowError] = field(default_factory=list)
     nbytes: int = 0
+
+    def halves(self) -> tuple[_Part, ...]:
+        """Cut it in two, if there is more than one row."""
+        middle = len(self.images) // 2
+        split = self.start + middle
+        return (
+            ()
+            if not middle
+            else (
+                _Part(self.start, self.images[:middle], [one for one in self.failures if (one.row or 0) < split]),
+                _Part(split, self.images[middle:], [one for one in self.failures if (one.row or 0) >= split]),
+            )
+        )
 
     def add(self, one: Opened | None) -> None:
         self.images.append(one)

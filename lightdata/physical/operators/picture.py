@@ -140,7 +140,9 @@ def _header(make: Callable[[Any], EncodedImage], value: Any, number: int) -> Enc
         return make(value)
     except DecodeError as error:
         return error
-    except (SchemaError, MemoryError) as error:
+    except MemoryError as error:
+        return DecodeError.of_memory(error)
+    except SchemaError as error:
         return DecodeError(f"{error}")
 
 
@@ -175,7 +177,9 @@ def naming(place: Place) -> Iterator[None]:
         yield
     except RowError as error:
         raise place.of(error) from error.__cause__
-    except (SchemaError, MemoryError) as error:
+    except MemoryError as error:
+        raise place.of(DecodeError.of_memory(error)) from error
+    except SchemaError as error:
         raise place.of(DecodeError(f"{error}")) from error
 
 

@@ -14,7 +14,7 @@ from lightdata.errors import RowError
 from lightdata.io.location import file_content, read_image_head
 from lightdata.io.source import URI
 from lightdata.kernels.tally import alive, tally
-from lightdata.physical.stage import Context, with_column
+from lightdata.physical.stage import Context, in_halves, with_column
 from lightdata.types.plain_array import plain_array
 
 WHOLE_ROWS = 32
@@ -51,7 +51,7 @@ class ReadFilesOperator:
                 mean = _count(read, is_whole=not self.only_heads) / max(len(read), 1)
                 step = max(BATCH_ROWS, int(BATCH_BYTES / max(mean, 1)))
                 if read:
-                    yield self._with_bytes(batch.slice(start - len(read), len(read)), read)
+                    yield from self._batches(batch.slice(start - len(read), len(read)), read)
                 if failure is not None:
                     raise failure
 
@@ -69,12 +69,16 @@ class ReadFilesOperator:
                 return None
         return None
 
+    def _batches(self, batch: pa.RecordBatch, read: list[_Read]) -> Iterator[pa.RecordBatch]:
+        return in_halves(read, lambda some, at: self._with_bytes(batch.slice(at, len(some)), some))
+
     def _with_bytes(self, batch: pa.RecordBatch, read: list[_Read]) -> pa.RecordBatch:
         out = with_column(batch, self.column, _column([one.content for one in read]))
         out = with_column(out, URI, batch.column(self.path))
         is_kept = [one.is_kept for one in read]
-        read.clear()  # the column holds them
-        return out if self.on_error != "skip" else out.filter(plain_array(is_kept, pa.bool_()))
+        if self.on_error != "skip" or all(is_kept):
+            return out  # a filter would copy the files
+        return out.filter(plain_array(is_kept, pa.bool_()))
 
     def _read(self, path: str | None, number: int, context: Context) -> _Read:
         if path is None:

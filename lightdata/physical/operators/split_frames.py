@@ -13,7 +13,7 @@ from lightdata.errors import DecodeError, RowError
 from lightdata.kernels.decode import to_pixels
 from lightdata.kernels.frames import iter_frames
 from lightdata.kernels.tally import row_in_hand
-from lightdata.physical.stage import Context, name_rows, uri_of, with_column
+from lightdata.physical.stage import Context, in_halves, name_rows, uri_of, with_column
 from lightdata.types.image import RAW, EncodedImage, Payload, binary_values, dynamic_images, raw_image
 from lightdata.types.plain_array import plain_array
 
@@ -60,15 +60,15 @@ class SplitFramesOperator:
         try:
             for one in self._frames(batch, context):
                 if held and (size + one.decoded_bytes > limit or len(held) == self.batch_rows):
-                    yield self._batch(batch, held)
+                    yield from self._batches(batch, held)
                     held, size = [], 0
                 held.append(one)
                 size += one.decoded_bytes
         except RowError:
             if held:
-                yield self._batch(batch, held)
+                yield from self._batches(batch, held)
             raise
-        yield self._batch(batch, held)
+        yield from self._batches(batch, held)
 
     def _frames(self, batch: pa.RecordBatch, context: Context) -> Iterator[_Frame]:
         for row, payload in enumerate(binary_values(batch.column(self.column))):
@@ -83,7 +83,7 @@ class SplitFramesOperator:
                     number += 1
                     name_rows(batch)
                     row_in_hand(row)
-            except RowError as error:
+            except (RowError, MemoryError) as error:
                 located = _of_frame(error, number).at(
                     uri=uri_of(batch, row), row=row, stage=f"split_frames({self.column})"
                 )
@@ -104,6 +104,9 @@ class SplitFramesOperator:
                 pixels = to_pixels(image)
                 yield raw_image(pixels, image.mode) if self.keep_pixels else image
 
+    def _batches(self, batch: pa.RecordBatch, frames: list[_Frame]) -> Iterator[pa.RecordBatch]:
+        return in_halves(frames, lambda some, _: self._batch(batch, some))
+
     def _batch(self, batch: pa.RecordBatch, frames: Sequence[_Frame]) -> pa.RecordBatch:
         without_bytes = with_column(batch, self.column, pa.nulls(batch.num_rows))
         rows = without_bytes.take(plain_array([one.row for one in frames], pa.int64()))
@@ -111,6 +114,10 @@ class SplitFramesOperator:
         return with_column(out, self.frame, plain_array([one.number for one in frames], pa.int64()))
 
 
-def _of_frame(error: RowError, number: int) -> RowError:
+def _of_frame(error: RowError | MemoryError, number: int) -> RowError:
     """Say which frame is broken, where it is not the only one."""
-    return error if number == 0 else DecodeError(f"frame {number}: {error.message}")
+    failure = DecodeError.of_memory(error) if isinstance(error, MemoryError) else error.at()
+    if number:
+        cause = failure.cause
+        failure = type(failure)(f"frame {number}: {failure.message}", cause=cause)
+    return failure
