@@ -8,6 +8,8 @@ How a run ends by a signal. Code that disagrees with this is wrong.
   SIGTERM   and SIGHUP raise SystemExit while a run is open, with exit code 143 or 129, so that workers are ended and
             staged files removed. Only where they would have ended the process: a handler of the program's, or nohup's
             deafness, stays. A second one, while the first is obeyed, changes nothing.
+  Way out   What a run leaves to be undone is undone with signals held back; where it waits, for rows, a lock or a
+            network, they are heard, until the first has come: nobody who presses Ctrl-C twice is left with half a run.
 """
 
 from __future__ import annotations
@@ -68,37 +70,99 @@ class _Open:
     is_ending: bool = False
     """Whether a signal has come, and is being obeyed."""
 
+    hold: _Hold | None = None
+    """The innermost block in which signals wait."""
+
 
 _open = _Open()
 _turn = threading.RLock()
 
 
 @contextmanager
-def interrupts_deferred() -> Iterator[None]:
+def interrupts_deferred(*, is_last: bool = False) -> Iterator[None]:
     """Let Ctrl-C, and the signals that end a run, wait until the block is done.
+
+    With ``is_last`` they are forgotten then: the program has ended, and has nothing left that they could end.
 
     >>> with interrupts_deferred():
     ...     done = "all of it"
     """
-    handlers = _handlers() if _is_main() else {}
-    came: list[int] = []
-    for number in handlers:
-        signal.signal(number, lambda number, _: came.append(number))
+    hold = _Hold(_open.hold, _handlers() if _is_main() else {})
     try:
+        for number in hold.handlers:
+            signal.signal(number, hold.take)
+        if hold.handlers:
+            _open.hold = hold
         yield
     finally:
-        for number, handler in handlers.items():
+        if hold.handlers:
+            _open.hold = hold.before
+        hold.is_over = True
+        for number, handler in hold.handlers.items():
             signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
+        if hold.came and not is_last:
+            signal.raise_signal(hold.came[0])
+
+
+@contextmanager
+def interrupts_heard() -> Iterator[None]:
+    """Hear signals after all while a part of a block that defers them runs; the first one closes the ear again.
+
+    >>> with interrupts_deferred():
+    ...     with interrupts_heard():
+    ...         waited = "long"
+    """
+    hold = _open.hold if _is_main() else None
+    if hold is None or hold.is_heard or hold.has_ended:
+        yield
+        return
+    try:
+        hold.is_heard = True
+        if hold.came:
+            hold.take(hold.came.pop(0), None)
+        yield
+    finally:
+        hold.is_heard = False
+
+
+class _Hold:
+    """A block of the main thread in which signals wait."""
+
+    def __init__(self, before: _Hold | None, handlers: dict[int, Any]) -> None:
+        self.before = before
+        """The block that it is in."""
+
+        self.handlers = handlers
+        """What is done on each signal outside of it."""
+
+        self.came: list[int] = []
+        self.is_heard = False
+        self.has_ended = False
+        """Whether a signal has raised its exception in it: what follows is the way out, which no other one cuts off."""
+
+        self.is_over = False
+
+    def take(self, number: int, frame: Any) -> None:
+        """Keep a signal for later, or do what it is for."""
+        if self.is_over:
+            self.handlers[number](number, frame)
+        elif self.is_heard:
+            self.is_heard, self.has_ended = False, True
+            self.handlers[number](number, frame)
+            self.is_heard, self.has_ended = True, False  # a handler of the program's, which raised nothing
+        elif not self.has_ended:
+            self.came.append(number)
 
 
 def _handlers() -> dict[int, Any]:
     """Give what is done on signals that raise an exception."""
     handlers: dict[int, Any] = {}
-    if (interrupt := signal.getsignal(signal.SIGINT)) is not None:
+    if callable(interrupt := signal.getsignal(signal.SIGINT)):  # else nobody hears it, or it ends all at once
         handlers[signal.SIGINT] = interrupt
-    handlers.update((number, _terminate) for number in _TERMINATIONS if signal.getsignal(number) is _terminate)
+    for number in _TERMINATIONS:
+        handler = signal.getsignal(number)
+        if handler is _terminate or isinstance(getattr(handler, "__self__", None), _Hold):
+            handlers[number] = handler
     return handlers
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from lightdata.interrupt import interruptible, interrupts_deferred
+from lightdata.interrupt import interruptible, interrupts_deferred, interrupts_heard, terminations_raised
 
 
 def interrupt():
@@ -57,6 +57,85 @@ def test_an_error_of_the_block_gives_way_to_the_interrupt():
     with pytest.raises(KeyboardInterrupt) as caught:
         run()
     assert isinstance(caught.value.__context__, ValueError)
+
+
+def test_a_part_that_hears_ends_the_block_and_the_way_out_is_whole():
+    """Where the block hears, the interrupt comes at once; a second one cuts off nothing, and is not raised again."""
+    done = []
+
+    @interrupts_deferred()
+    def run():
+        try:
+            with interrupts_heard(), interrupts_heard():
+                interrupt()
+                done.append("too late")
+        finally:
+            interrupt()
+            with interrupts_heard(), interrupts_deferred():
+                interrupt()
+            done.append("tidied up")
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run()
+    assert done == ["tidied up"]
+    assert caught.value.__context__ is None
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_part_that_hears_hears_what_came_before():
+    """An interrupt that waits is raised as soon as the block hears."""
+    done = []
+
+    @interrupts_deferred()
+    def run():
+        interrupt()
+        done.append("first")
+        with interrupts_heard():
+            done.append("too late")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert done == ["first"]
+
+
+def test_a_handler_of_the_programs_that_raises_nothing_ends_nothing():
+    """It is called where the block hears, and the block goes on to hear."""
+    came, before = [], signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        with interrupts_deferred():
+            interrupt()
+            assert came == []
+            with interrupts_heard():
+                interrupt()
+                assert came == [signal.SIGINT] * 2
+            interrupt()
+        assert came == [signal.SIGINT] * 3
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_signals_to_end_wait_and_are_heard_as_interrupts_are():
+    """SIGTERM waits in a block within a part that hears, too, and leaves its default handler at the end."""
+    done = []
+
+    def run():
+        with terminations_raised(), interrupts_deferred(), interrupts_heard():
+            with interrupts_deferred():
+                os.kill(os.getpid(), signal.SIGTERM)
+                done.append("first")
+            done.append("too late")
+
+    with pytest.raises(SystemExit) as caught:
+        run()
+    assert (caught.value.code, done) == (143, ["first"])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_what_comes_last_of_all_is_forgotten():
+    """At the end of the program there is nothing left to interrupt."""
+    with interrupts_deferred(is_last=True):
+        interrupt()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_other_threads_pass_the_block_untouched():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lightdata.config import config
 from lightdata.dataset.consumption import Consumption
 from lightdata.errors import ArgumentError, RowError
-from lightdata.interrupt import terminations_raised
+from lightdata.interrupt import interrupts_deferred, interrupts_heard, terminations_raised
 from lightdata.io.location import FileSystem
 from lightdata.io.sinks.sink import Sink, StagedFile
 from lightdata.plan.explain import explain_plan
@@ -133,7 +133,7 @@ class Writing(Consumption):
         write = Write(input=self._plan, sink=sink, directory="", multiple_of=multiple_of)
         verify_step(write)
         job = _job(write)
-        with terminations_raised():
+        with terminations_raised(), interrupts_deferred():
             if (result := _known_result(to, sink, job)) is not None:
                 return result
             with ExitStack() as stack:
@@ -141,9 +141,11 @@ class Writing(Consumption):
                     journal = stack.enter_context(staging(to.target, job, resume=to.resume))
                 job = journal.job() or job
                 seeded = with_seeds(self._plan, job.seed)
-                staged = self._stage(replace(write, input=seeded, directory=str(journal.folder.absolute())), journal)
+                plan = replace(write, input=seeded, directory=str(journal.folder.absolute()))
+                with interrupts_heard():
+                    staged = self._stage(plan, journal)
                 if joined is not None:
-                    with write_errors(to.target.shown):
+                    with write_errors(to.target.shown), interrupts_heard():
                         staged = staged._replace(files=joined(staged.files, journal.folder))
                 return commit(to.target, sink, staged._replace(is_one_file=to.file is not None), mode=to.at_commit)
 

@@ -19,6 +19,7 @@ import ctypes
 import mmap
 import os
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Iterator
 
@@ -85,28 +86,44 @@ class ArenaView:
         self._map = mmap.mmap(fd, os.fstat(fd).st_size)
         os.close(fd)
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
-        self.freed: deque[int] = deque()
-        """Offsets to report; filled by whichever thread lets go of a batch last."""
+        self._watched: dict[int, _Watch] = {}
+        self._gone: deque[_Watch] = deque()
+        """What was let go of, by whichever thread was the last to look at it."""
+
+        self._unread: list[int] = []
 
     def read(self, offset: int, nbytes: int) -> pa.RecordBatch:
         """Wrap a slot as a batch, without a copy."""
-        buffer = pa.foreign_buffer(self._address + offset, nbytes, base=_Slot(self, offset))
-        return read_stream(buffer)
+        slot = _Slot(self)
+        # Nothing in Python runs when it goes: a Ctrl-C that came just then would be lost, and the slot with it.
+        self._watched[offset] = watch = _Watch(slot, self._gone.append)
+        watch.offset = offset
+        return read_stream(pa.foreign_buffer(self._address + offset, nbytes, base=slot))
+
+    def leave(self, offset: int) -> None:
+        """Have a slot reported that nobody will read."""
+        self._unread.append(offset)
 
     def take_freed(self) -> list[int]:
         """Give the offsets nobody looks at any more."""
-        return [self.freed.popleft() for _ in range(len(self.freed))]
+        freed, self._unread = self._unread, []
+        for _ in range(len(self._gone)):
+            freed.append(offset := self._gone.popleft().offset)
+            del self._watched[offset]
+        return freed
 
 
 class _Slot:
-    """Lives as long as an array looks at the slot."""
+    """Lives as long as an array looks at the slot, and the memory with it."""
 
-    def __init__(self, view: ArenaView, offset: int) -> None:
+    def __init__(self, view: ArenaView) -> None:
         self._view = view
-        self._offset = offset
 
-    def __del__(self) -> None:
-        self._view.freed.append(self._offset)
+
+class _Watch(weakref.ref[_Slot]):
+    """Tells when a slot has gone."""
+
+    offset: int
 
 
 def write_apart(batch: pa.RecordBatch, nbytes: int) -> int:

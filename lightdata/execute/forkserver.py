@@ -24,6 +24,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any, NamedTuple, NoReturn
 
+from lightdata.interrupt import interrupts_deferred
+
 ENVIRONMENT = {
     "POLARS_MAX_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -133,7 +135,7 @@ class ForkServer:
 
     def fork(self, theirs: Connection, *arguments: Any) -> ForkedProcess:
         """Start a worker at the other end of a pipe; of a server that cannot be had, one that has ended already."""
-        with self._turn:
+        with interrupts_deferred(), self._turn:
             self._forked += 1
             process = ForkedProcess(self, self._forked)
             try:
@@ -149,12 +151,12 @@ class ForkServer:
 
     def tell(self, message: Any) -> None:
         """Send a message that has no answer; a server that is gone has no workers left to end."""
-        with self._turn, suppress(OSError):
+        with interrupts_deferred(), self._turn, suppress(OSError):
             self._pipe.send(message)
 
     def ask(self, message: Any) -> int | None:
         """Send a message and wait for the answer; of a server that is gone, that all is over."""
-        with self._turn:
+        with interrupts_deferred(), self._turn:  # one that came between would leave its answer to the next question
             try:
                 self._pipe.send(message)
                 answer: int | None = self._pipe.recv()
@@ -163,8 +165,9 @@ class ForkServer:
             return answer
 
     def close(self) -> None:
-        """End it."""
+        """End it, though it may be loading still."""
         self._pipe.close()
+        self._process.kill()
         self._process.wait()
 
 

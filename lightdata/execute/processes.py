@@ -243,10 +243,11 @@ def leased(count: int, tally: Tally | None = None, arena_bytes: int = _ARENA_BYT
 
     What they do is added to ``tally``, until the last of them has come to rest. ``arena_bytes`` is for new ones.
     """
-    with _lock:
-        mine = [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
-        _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
+    mine: list[Worker] = []
     try:
+        with interrupts_deferred(), _lock:
+            mine += [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
+            _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
         while len(mine) < count:
             with interrupts_deferred():  # a process that nobody holds would never end
                 mine.append(Worker(arena_bytes))
@@ -254,15 +255,17 @@ def leased(count: int, tally: Tally | None = None, arena_bytes: int = _ARENA_BYT
             worker.tally = tally or Tally()
         yield mine
     except (KeyboardInterrupt, SystemExit):  # it may have cut a message in two
-        for worker in mine:
-            worker.kill()
+        with interrupts_deferred():
+            for worker in mine:
+                worker.kill()
         raise
     finally:
-        sound = stop(mine)
-        for worker in sound:  # what was on its way is nobody's any more
-            worker.send(AckMessage(0, worker.view.take_freed() if worker.view else []))
-        with _lock:
-            _idle.extend(sound)
+        with interrupts_deferred():
+            sound = stop(mine)
+            for worker in sound:  # what was on its way is nobody's any more
+                worker.send(AckMessage(0, worker.view.take_freed() if worker.view else []))
+            with _lock:
+                _idle.extend(sound)
 
 
 def stop(workers: list[Worker]) -> list[Worker]:
@@ -294,12 +297,13 @@ def stop(workers: list[Worker]) -> list[Worker]:
 def _return_slot(worker: Worker, message: Any) -> None:
     """Give a slot back whose batch nobody will take."""
     if isinstance(message, BatchMessage) and message.offset is not None and worker.view is not None:
-        worker.view.freed.append(message.offset)
+        worker.view.leave(message.offset)
     if isinstance(message, BatchMessage) and message.apart is not None:
         os.close(message.apart)
 
 
 @atexit.register
+@interrupts_deferred(is_last=True)
 def shut_down() -> None:
     """End all workers, also those of a query that somebody still holds: the interpreter would wait for them."""
     with _lock:

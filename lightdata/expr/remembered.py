@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import TypeVar
 
 _Value = TypeVar("_Value")
@@ -28,11 +28,6 @@ def remembered(find: Callable[[_Value], _Found]) -> Callable[[_Value], _Found]:
     """
     known: dict[int, tuple[weakref.ref[_Value], _Found]] = {}
 
-    def forget(number: int, gone: weakref.ref[_Value]) -> None:
-        held = known.get(number)
-        if held is not None and held[0] is gone:  # else the number is that of a new object already
-            del known[number]
-
     @wraps(find)
     def ask(value: _Value) -> _Found:
         number = id(value)
@@ -40,7 +35,9 @@ def remembered(find: Callable[[_Value], _Found]) -> Callable[[_Value], _Found]:
         if held is not None and held[0]() is value:
             return held[1]
         found = find(value)
-        known[number] = (weakref.ref(value, lambda gone: forget(number, gone)), found)
+        # Nothing in Python runs when the value goes: a Ctrl-C that came just then would be lost. Until this has run,
+        # nobody else has its number.
+        known[number] = (weakref.ref(value, partial(known.pop, number)), found)
         return found
 
     return ask

@@ -72,7 +72,7 @@ class _Sources:
 
 
 _sources = _Sources()
-atexit.register(_sources.end)
+atexit.register(interrupts_deferred(is_last=True)(_sources.end))
 
 
 def let_go() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lightdata.execute.arena import Arena, read_apart, stream_size, write_apart
+from lightdata.execute.arena import Arena, ArenaView, read_apart, stream_size, write_apart
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pages are counted as Linux counts them")
 
@@ -45,3 +45,19 @@ def test_a_batch_may_have_memory_of_its_own():
     assert len(os.listdir("/proc/self/fd")) <= before + 1
     del arrived
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_slot_comes_back_when_the_last_array_has_gone_and_nothing_in_python_runs_then():
+    """A Ctrl-C that comes just then is not lost, nor is the slot."""
+    arena = Arena(1 << 20)
+    view = ArenaView(os.dup(arena.fd))
+    slots = [arena.write(batch_of(100_000), stream_size(batch_of(100_000))) for _ in range(2)]
+    column = view.read(*slots[0]).column(0)
+    view.leave(slots[1][0])
+    assert view.take_freed() == [slots[1][0]]
+    ran = []
+    sys.setprofile(lambda frame, event, _: ran.append(frame.f_code.co_name) if event == "call" else None)
+    del column
+    sys.setprofile(None)
+    assert (ran, view.take_freed(), view.take_freed()) == ([], [slots[0][0]], [])
+    arena.close_fd()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sessions import alive, wait_until_gone
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
 
@@ -20,30 +21,6 @@ rows = lambda n: ld.from_numpy({"id": np.arange(n), "x": np.zeros((n, 2, 2), np.
 def say(*words):
     print(*words, flush=True)
 """
-
-
-def alive(session):
-    """List the processes of a session, by reading /proc."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                stat = Path(entry.path, "stat").read_text()
-            except OSError:
-                continue
-            state, *numbers = stat.rpartition(")")[2].split()
-            if int(numbers[2]) == session and state != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def wait_until_gone(session, within_s=3.0):
-    deadline = time.monotonic() + within_s
-    while (left := alive(session)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    return left
 
 
 def start(tmp_path, script):

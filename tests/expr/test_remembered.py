@@ -1,6 +1,7 @@
 """What was found of a frozen value is kept as long as the value exists, and no longer."""
 
 import gc
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -44,6 +45,17 @@ def test_nothing_is_kept_of_what_is_gone():
     known = next(cell.cell_contents for cell in find.__closure__ if isinstance(cell.cell_contents, dict))
     gc.collect()
     assert known == {}
+
+
+def test_nothing_in_python_runs_when_a_value_goes():
+    """A Ctrl-C that comes just when a value ends is not lost in a callback, where Python raises nothing."""
+    find, _ = counted()
+    value, ran = Value(), []
+    find(value)
+    sys.setprofile(lambda frame, event, _: ran.append(frame.f_code.co_name) if event == "call" else None)
+    del value
+    sys.setprofile(None)
+    assert ran == []
 
 
 def test_an_error_is_found_again():

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from lightdata.errors import OutputExistsError
+from lightdata.interrupt import interrupts_heard
 
 _WAITING = 4
 """Threads that wait for the disk: a journal takes the files of all of them in one go."""
@@ -158,13 +159,31 @@ else:
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                _lock(descriptor, wait=wait)
                 if _is_there(descriptor, path):
                     return descriptor
             except BaseException:
+                if wait:
+                    _forget(descriptor, path)
                 os.close(descriptor)
                 raise
             os.close(descriptor)  # who held it before has removed the file
+
+    def _lock(descriptor: int, *, wait: bool) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise
+            with interrupts_heard():
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _forget(descriptor: int, path: Path) -> None:
+        """Remove a file that was waited for, unless it is another's: an interrupt may come just after it was had."""
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_there(descriptor, path):
+                path.unlink()
 
     def _is_there(descriptor: int, path: Path) -> bool:
         try:

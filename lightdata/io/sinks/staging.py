@@ -8,6 +8,8 @@ How such folders come and go. Code that disagrees with this is wrong.
             that is to be resumed are taken over, all else is removed.
   End       The folder is gone when its job ends, come what may; but one that may be resumed keeps what it has if it
             fails.
+  Signals   Who stages holds them back (see ``interrupt.py``), from before the folder is made until it is gone, but for
+            the making of rows and the waits for others.
 """
 
 from __future__ import annotations
@@ -51,19 +53,19 @@ def staging(target: Target, job: Job, *, resume: bool) -> Iterator[Journal]:
     """
     root = target.staging_root()
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
-    claimed = _begin(target, job, resume=resume)
-    keeps = False
+    claimed, keeps = None, False
     try:
+        claimed = _begin(target, job, resume=resume)
         yield Journal(claimed.folder)
     except BaseException as error:
-        if keeps := resume and Journal(claimed.folder).has_done():
+        if claimed is not None and (keeps := resume and Journal(claimed.folder).has_done()):
             error.add_note(f"what is written so far waits in {claimed.folder}; resume=True goes on with it")
         raise
     finally:
-        if not keeps:
+        if claimed is not None and not keeps:
             discard(claimed.folder)
-        if claimed.owner is not None:
-            os.close(claimed.owner)
+        if claimed is not None:
+            _let_go(claimed)
         for folder in made:
             with suppress(OSError):  # others have put something there
                 folder.rmdir()

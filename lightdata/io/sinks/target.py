@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lightdata.errors import ArgumentError, ExecutionError
+from lightdata.interrupt import interrupts_heard
 from lightdata.io.location import Entry, FileSystem, Location, locate, remote_entries
 from lightdata.io.sinks.durable import drain_drive, locked, sync_to_disk
 
@@ -221,7 +222,8 @@ class RemoteTarget:
     def kind(self, name: str) -> str | None:
         """Say ``file``, ``directory`` or ``other``; ``None`` where nothing is."""
         try:
-            return str(self.location.remote.info(self._place(name))["type"])
+            with interrupts_heard():
+                return str(self.location.remote.info(self._place(name))["type"])
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -229,7 +231,8 @@ class RemoteTarget:
         """List the names in a folder, with their kinds; nothing if it is not there."""
         self.location.remote.invalidate_cache()
         try:
-            return [(entry.name, entry.kind) for entry in self._entries(folder)]
+            with interrupts_heard():
+                return [(entry.name, entry.kind) for entry in self._entries(folder)]
         except FileNotFoundError:
             return []
 
@@ -259,7 +262,8 @@ class RemoteTarget:
 
     def read(self, name: str) -> bytes:
         """Read a file."""
-        return bytes(self.location.remote.cat_file(self._place(name)))
+        with interrupts_heard():
+            return bytes(self.location.remote.cat_file(self._place(name)))
 
     def alone(self) -> AbstractContextManager[None]:
         """Do nothing: there are no locks."""
@@ -268,8 +272,9 @@ class RemoteTarget:
     def put(self, path: str, name: str) -> None:
         """Upload a staged file, whole, replacing what is there."""
         place = self._place(name)
-        self.location.remote.makedirs(place.rpartition("/")[0], exist_ok=True)
-        self.location.remote.put_file(path, place)
+        with interrupts_heard():
+            self.location.remote.makedirs(place.rpartition("/")[0], exist_ok=True)
+            self.location.remote.put_file(path, place)
 
     def take_back(self, name: str, path: str) -> None:
         """Remove a file that was uploaded; it is staged still."""
@@ -278,8 +283,9 @@ class RemoteTarget:
     def set_aside(self, name: str, aside: str) -> None:
         """Copy a file, where it is, to a hidden folder of the target."""
         place = self._aside(aside)
-        self.location.remote.makedirs(place.rpartition("/")[0], exist_ok=True)
-        self.location.remote.cp_file(self._place(name), place)
+        with interrupts_heard():
+            self.location.remote.makedirs(place.rpartition("/")[0], exist_ok=True)
+            self.location.remote.cp_file(self._place(name), place)
 
     def restore(self, name: str, aside: str) -> None:
         """Put back what was set aside."""
