@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from lightdata.errors import ArgumentError
+from lightdata.errors import ArgumentError, noted
 from lightdata.io.sinks.durable import adopt, claim, locked
 from lightdata.io.sinks.journal import Job, Journal
 from lightdata.io.sinks.moves import discard, finish_moves, has_moves
@@ -59,7 +59,7 @@ def staging(target: Target, job: Job, *, resume: bool) -> Iterator[Journal]:
         yield Journal(claimed.folder)
     except BaseException as error:
         if claimed is not None and (keeps := resume and Journal(claimed.folder).has_done()):
-            error.add_note(f"what is written so far waits in {claimed.folder}; resume=True goes on with it")
+            noted(error, f"what is written so far waits in {claimed.folder}; resume=True goes on with it")
         raise
     finally:
         if claimed is not None and not keeps:
