@@ -10,6 +10,9 @@ from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF")
 
+OVER_LIMIT = "over_limit"
+"""The code of an error of a file that asks for more than a setting lets it."""
+
 KEPT = {"L", "LA", "RGB", "RGBA", "I;16", "I", "F"}
 STORED_AS = {"1": "L", "La": "LA", "RGBX": "RGB", "RGBa": "RGBA", "PA": "RGBA", "I;16B": "I;16", "I;16L": "I;16"}
 """What docs/decoding.md says becomes of modes that no column has; all others become RGB."""
@@ -81,11 +84,11 @@ def difference(content, pixels, cause, *, upright):
     pixels : array, optional
         What was read, where it is no error.
     cause : str, optional
-        Of an error, the class of the exception behind it.
+        Of an error, the class of the exception behind it; or :data:`OVER_LIMIT`, where Pillow was not asked.
     upright : bool
         Whether it was to be turned as EXIF says.
     """
-    if upright and has_late_transparency(content):
+    if (upright and has_late_transparency(content)) or cause == OVER_LIMIT:
         return None
     wanted = by_pillow(content, upright=upright)
     if isinstance(wanted, Exception):

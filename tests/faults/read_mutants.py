@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import polars as pl
-from faults.as_pillow import difference
+from faults.as_pillow import OVER_LIMIT, difference
 from faults.empty_files import holds_no_rows
 from faults.mutants import mutant
 from faults.samples import IMAGES, samples
@@ -118,7 +118,7 @@ class Mutants:
         number = number_of(error["uri"])
         reading.errors[number] += 1
         reading.codes[error["code"]] += 1
-        reading.causes[number] = error["cause"]
+        reading.causes[number] = OVER_LIMIT if error["code"] == OVER_LIMIT else error["cause"]
         if error["code"] in ("worker_died", "timeout"):
             self.report.deaths.append(f"{label}, mutant {number - 1}: {error['cause'] or error['code']}")
         if error["code"] not in CODES or not error["stage"] or not 0 < len(error["message"]) <= MAX_MESSAGE:

@@ -19,7 +19,7 @@ _LEAD = "\U0010ff80".encode()[:2]
 
 
 def escaped(stream: Any) -> Any:
-    r"""Read an Arrow stream of bytes as UTF-8; where it holds escapes already, reading raises ValueError.
+    r"""Read a stream of bytes as UTF-8; where it holds escapes already, reading raises ValueError.
 
     >>> escaped(pa.BufferReader(b"caf\xe9")).read()
     b'caf\xf4\x8f\xbf\xa9'
@@ -35,11 +35,11 @@ def escaped(stream: Any) -> Any:
         last = held[-3:]
         return decoder.decode(held, not held).encode()
 
-    return pa.TransformInputStream(stream, escape)
+    return pa.TransformInputStream(_of_arrow(stream), escape)
 
 
 def text_only(stream: Any) -> Any:
-    """Pass an Arrow stream on; where it is not UTF-8, reading raises UnicodeDecodeError."""
+    """Pass a stream on; where it is not UTF-8, reading raises UnicodeDecodeError."""
     decoder = codecs.getincrementaldecoder("utf-8")()
 
     def check(block: Any) -> bytes:
@@ -47,7 +47,11 @@ def text_only(stream: Any) -> Any:
         decoder.decode(held, not held)
         return held
 
-    return pa.TransformInputStream(stream, check)
+    return pa.TransformInputStream(_of_arrow(stream), check)
+
+
+def _of_arrow(stream: Any) -> pa.NativeFile:
+    return stream if isinstance(stream, pa.NativeFile) else pa.PythonFile(stream, mode="r")
 
 
 def has_escapes(text: str) -> bool:
