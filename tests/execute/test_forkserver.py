@@ -131,3 +131,4 @@ def test_several_may_ask_how_a_worker_ended():
         one.join(10)
         assert one.exitcode == -signal.SIGKILL
     assert len(numbered(200).map(lambda row: row).take_all()) == 200
+    assert again._server.is_alive()
