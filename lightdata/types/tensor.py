@@ -7,6 +7,7 @@ with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ from lightdata.types.plain_array import number_array, plain_array, plain_values
 NAME = "lightdata.tensor"
 
 STORAGE = pa.struct([pa.field("payload", pa.large_binary()), pa.field("shape", pa.large_list(pa.int32()))])
+
+
+MOST_VALUES = (1 << 31) - 1
+"""Values of a tensor in a column of one shape, at most: Arrow counts them in 32 bits."""
 
 
 class TensorType(pa.ExtensionType):
@@ -83,7 +88,7 @@ class TensorArray(pa.ExtensionArray):
 def fixed_tensor_type(dtype: np.dtype[Any] | str, shape: Sequence[int]) -> pa.DataType:
     """Give Arrow's canonical type for tensors of one shape."""
     kind = np.dtype(dtype).newbyteorder("=")
-    if kind.kind not in "iuf" or 0 in shape:
+    if kind.kind not in "iuf" or 0 in shape or prod(shape) > MOST_VALUES:
         raise SchemaError(f"Arrow has no tensors of one shape {tuple(shape)} and dtype {kind}; leave the shape open")
     return pa.fixed_shape_tensor(pa.from_numpy_dtype(kind), tuple(shape))
 

@@ -28,7 +28,7 @@ from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical_array, canonical_type
 from lightdata.types.plain_array import number_array, plain_array
 from lightdata.types.schema import Schema
-from lightdata.types.tensor import fixed_tensor_type, fixed_tensors
+from lightdata.types.tensor import MOST_VALUES, fixed_tensor_type, fixed_tensors
 
 _HEAD_BYTES = 12 + 10_000
 """The longest header that NumPy takes from a file that is not trusted, and what comes before it."""
@@ -224,6 +224,8 @@ def _checked(header: Header, size: int, path: str) -> Header:
         raise DecodeError(f"its {prod(shape):,} values of {dtype} take no bytes", uri=path)
     _check_length(header, size, path)
     check_file_bytes(prod(shape[1:]) * dtype.itemsize, "a row", path)
+    if prod(shape[1:]) > MOST_VALUES:
+        raise ArgumentError(f"{path} holds an array of shape {shape}; a row has at most {MOST_VALUES} values")
     return header
 
 

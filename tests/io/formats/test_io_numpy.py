@@ -110,6 +110,7 @@ def test_a_file_that_differs_from_the_first_is_named(tmp_path, other):
         np.array(["2020"], dtype="M8[25s]"),
         np.zeros(2, np.longdouble),
         np.zeros((2, 0)),
+        np.zeros((0, 1 << 16, 1 << 16), np.uint8),
         np.zeros((2, 2), bool),
     ],
 )
