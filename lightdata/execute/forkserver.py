@@ -12,6 +12,7 @@ How the fork server behaves. Code that disagrees with this is wrong.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -24,7 +25,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any, NamedTuple, NoReturn
 
+from lightdata.errors import ExecutionError
 from lightdata.interrupt import interrupts_deferred
+
+if sys.platform != "win32":
+    import fcntl
 
 ENVIRONMENT = {
     "POLARS_MAX_THREADS": "1",
@@ -118,15 +123,7 @@ class ForkServer:
         theirs, ours = _pipe()
         environment = {**os.environ, **ENVIRONMENT, **_ALLOCATORS}
         program = _PROGRAM.format(path=[os.fspath(path) for path in sys.path], fd=theirs.fileno())
-        os.set_inheritable(theirs.fileno(), True)
-        from multiprocessing.spawn import get_executable  # noqa: PLC0415 - only for queries that need workers
-
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [os.fsdecode(get_executable()), "-c", program],
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
+        self._process = _interpreter(program, environment, theirs.fileno())
         theirs.close()
         self._pipe = ours
         self._turn = threading.Lock()
@@ -141,7 +138,9 @@ class ForkServer:
             try:
                 self._pipe.send(_Fork(self._forked, arguments))
                 send_handle(self._pipe, theirs.fileno(), self._process.pid)
-            except OSError:  # the server is gone: so is its worker, before it began
+            except OSError as error:  # the server is gone: so is its worker, before it began
+                if error.errno in (errno.EMFILE, errno.ENFILE):  # it is not, but waits for what cannot be sent
+                    self._process.kill()
                 process.exitcode = self._process.wait()
             return process
 
@@ -171,10 +170,50 @@ class ForkServer:
         self._process.wait()
 
 
+def _interpreter(program: str, environment: dict[str, str], fd: int) -> subprocess.Popen[bytes]:
+    """Start a fresh interpreter that has a descriptor of ours.
+
+    Raises
+    ------
+    ExecutionError
+        If the system lets nobody start one.
+    """
+    from multiprocessing.spawn import get_executable  # noqa: PLC0415 - only for queries that need workers
+
+    executable = os.fsdecode(get_executable())
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [executable, "-c", program],
+            env=environment,
+            pass_fds=[fd],
+            stdin=subprocess.DEVNULL,
+            stdout=None if _is_open(1) else subprocess.DEVNULL,
+            stderr=None if _is_open(2) else subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise ExecutionError(
+            f"cannot start worker processes, as {executable!r}: {error.strerror or error}. See to it that this user "
+            "may run it, and has processes and memory left (ulimit -u, ulimit -v); config(workers=0) needs none"
+        ) from error
+
+
 def _pipe() -> tuple[Connection, Connection]:
+    """Make a pipe whose ends nobody takes for the output of a program that has closed its own."""
     from multiprocessing import Pipe  # noqa: PLC0415 - only for queries that need workers
 
-    return Pipe()
+    ends = Pipe()
+    above = [Connection(fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)) for end in ends]
+    for end in ends:
+        end.close()
+    return above[0], above[1]
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def serve(fd: int) -> None:

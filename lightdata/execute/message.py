@@ -46,7 +46,7 @@ class StageMessage(NamedTuple):
     """A :class:`WorkStage`, pickled by cloudpickle."""
 
     config: Config
-    folder: str
+    folder: str | None
     """The working directory of the calling process, which paths are relative to."""
 
     module_folders: list[str]

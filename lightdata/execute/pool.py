@@ -152,7 +152,7 @@ class _StageRun:
         self._message = StageMessage(
             dumps(stage),
             settings_of_worker(limit_bytes, len(workers)),
-            os.getcwd(),
+            _folder(),
             list(sys.path),
             credit_bytes(limit_bytes, len(workers)),
             None if timeout_s is None else min(timeout_s / 4, _BEAT_S),
@@ -330,6 +330,14 @@ def _remade(content: bytes, text: str) -> BaseException:
         error.__notes__ = notes
         error.__cause__ = RemoteTraceback(text)
     return error
+
+
+def _folder() -> str | None:
+    """Give the folder that paths are relative to; ``None`` if it was removed, and no relative path leads anywhere."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def worker_count() -> int:

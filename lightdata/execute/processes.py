@@ -19,6 +19,7 @@ from multiprocessing.reduction import recv_handle
 from typing import Any
 
 from lightdata.execute.arena import ArenaView
+from lightdata.execute.descriptors import check_descriptors
 from lightdata.execute.forkserver import ENVIRONMENT, ForkedProcess, ForkServer
 from lightdata.execute.message import (
     AckMessage,
@@ -42,6 +43,13 @@ from lightdata.kernels.tally import Tally
 _STOP_S = 1.0
 
 _ARENA_BYTES = 64 << 20
+
+_WORKER_DESCRIPTORS = 2
+"""What this process has open of each worker: its pipe, and its memory."""
+
+_SERVER_DESCRIPTORS = 8
+_SPARE_DESCRIPTORS = 12
+"""What is open for an instant while a worker starts, or sends a large batch, and what a query needs at least."""
 
 GONE = (EOFError, OSError, RuntimeError)
 """What a pipe raises whose other end is gone, also in the midst of a message, or of the descriptor that follows it."""
@@ -178,6 +186,7 @@ def _fork_server() -> ForkServer:
     global _server  # noqa: PLW0603 - one process has one
     with _lock:
         if _server is None or _server.owner != os.getpid() or not _server.is_alive():
+            check_descriptors(_SERVER_DESCRIPTORS, "starting worker processes")
             with _interrupts_held():
                 _server = ForkServer()
         return _server
@@ -248,6 +257,9 @@ def leased(count: int, tally: Tally | None = None, arena_bytes: int = _ARENA_BYT
         with interrupts_deferred(), _lock:
             mine += [worker for worker in _idle if worker.owner == os.getpid() and worker.process.is_alive()][:count]
             _idle[:] = [worker for worker in _idle if worker not in mine and worker.owner == os.getpid()]
+        new = count - len(mine)
+        if new > 0:
+            check_descriptors(new * _WORKER_DESCRIPTORS + _SPARE_DESCRIPTORS, f"starting {new} worker processes")
         while len(mine) < count:
             with interrupts_deferred():  # a process that nobody holds would never end
                 mine.append(Worker(arena_bytes))

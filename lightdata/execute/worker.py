@@ -275,7 +275,8 @@ class _Worker:
         watched(None if self.beat_s is None else self._beat)
         config_from(message.config)
         try:
-            os.chdir(message.folder)  # paths are relative to where the query runs
+            if message.folder is not None:
+                os.chdir(message.folder)  # paths are relative to where the query runs
             if sys.path != message.module_folders:
                 sys.path[:] = message.module_folders
             importlib.invalidate_caches()  # a module may have been written since

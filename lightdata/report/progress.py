@@ -27,7 +27,7 @@ def with_progress(
     The rate is that of the rows after the first batch: before it workers start and models warm up. ``rows`` says
     how many rows a batch stands for: its own, or those of the files it lists.
     """
-    if not config().progress or not sys.stderr.isatty():
+    if not config().progress or sys.stderr is None or not sys.stderr.isatty():  # None where it was closed
         yield from batches
         return
     began, line = time.monotonic(), None

@@ -77,7 +77,7 @@ def syncing() -> Iterator[Callable[[str], None]]:
     """
     begun: list[Future[None]] = []
     try:
-        yield lambda path: begun.append(_waiting().submit(sync_to_disk, path))
+        yield lambda path: begun.append(_waiting(os.getpid()).submit(sync_to_disk, path))
         for one in begun:
             one.result()
     finally:
@@ -87,8 +87,8 @@ def syncing() -> Iterator[Callable[[str], None]]:
 
 
 @cache
-def _waiting() -> ThreadPoolExecutor:
-    """The threads of this process that wait for the disk; starting them for each task would take longer than that."""
+def _waiting(owner: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one that was forked off has none of the threads
+    """The threads of a process that wait for the disk; starting them for each task would take longer than that."""
     return ThreadPoolExecutor(_WAITING, thread_name_prefix="lightdata-sync")
 
 

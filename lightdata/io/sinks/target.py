@@ -237,10 +237,23 @@ class RemoteTarget:
             return []
 
     def staging_root(self) -> Path:
-        """Give a temporary folder of this user's, the same for the same target."""
+        """Give a temporary folder of this user's, the same for the same target.
+
+        Raises
+        ------
+        ExecutionError
+            If there is no place for temporary files.
+        """
+        try:
+            temporary = tempfile.gettempdir()
+        except FileNotFoundError as error:
+            raise ExecutionError(
+                f"{self.shown!r} is written to by way of temporary files, and there is no place for them; set TMPDIR "
+                f"to a folder that can be written to. {error.strerror}"
+            ) from error
         digest = blake2b(self._place("").encode(), digest_size=8).hexdigest()
         user = getattr(os, "getuid", int)()
-        return Path(tempfile.gettempdir()) / f"lightdata-{user}-{digest}"
+        return Path(temporary) / f"lightdata-{user}-{digest}"
 
     def make_root(self) -> None:
         """Make that folder, for this user alone.
