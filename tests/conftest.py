@@ -5,12 +5,17 @@ import pytest
 from lightdata.config import config, config_from
 
 
-@pytest.fixture
-def settings():
-    """Settings that a test may change: afterwards they are as they were."""
+@pytest.fixture(autouse=True)
+def settings_stay():
+    """Whatever a test changes, the next one finds the settings as they were."""
     before = config()
     yield
     config_from(before)
+
+
+@pytest.fixture
+def settings():
+    """Settings that a test may change: afterwards they are as they were."""
 
 
 @pytest.fixture

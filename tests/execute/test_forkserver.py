@@ -19,6 +19,12 @@ from lightdata.execute.forkserver import ENVIRONMENT, ForkedProcess
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are fresh interpreters")
 
 
+@pytest.fixture(autouse=True)
+def workers():
+    """Have workers: without them it would be the parent of this process that is asked about, and killed."""
+    ld.config(workers=2)
+
+
 def numbered(rows):
     return ld.from_numpy({"id": np.arange(rows), "x": np.zeros((rows, 2, 2), np.float32)})
 
@@ -80,6 +86,7 @@ say({row["seen"] for row in resized.map_batches(loaded, schema={"seen": str}).ta
 def test_a_server_that_was_killed_is_replaced():
     """Workers of a server that is gone are forgotten, and the next query has a new one."""
     (server,) = seen_by_workers(os.getppid)
+    assert server != os.getppid()
     os.kill(server, signal.SIGKILL)
     time.sleep(0.1)
     assert seen_by_workers(os.getppid) != {server}
