@@ -28,8 +28,11 @@ print("go", flush=True)
 import os, sys, time
 import lightdata as ld
 ld.config(workers=2, progress=False)
+is_held = sys.argv[3] == "resume"
 def slow(row):
-    time.sleep(0.002)
+    time.sleep(0.001)
+    if is_held and row["path"].endswith("0630.png") and not os.path.exists("go on"):
+        time.sleep(60)
     return {"image": row["image"], "name": os.path.basename(row["path"])}
 photos = ld.read_images(sys.argv[1], include_paths=True)
 photos.map(slow).write_parquet(sys.argv[2], max_rows_per_file=20, resume=sys.argv[3] == "resume")
@@ -38,9 +41,9 @@ photos.map(slow).write_parquet(sys.argv[2], max_rows_per_file=20, resume=sys.arg
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """320 small images, which take about a second."""
+    """640 small images, which take about a second."""
     folder = tmp_path_factory.mktemp("photos")
-    for number in range(320):
+    for number in range(640):
         Image.fromarray(np.full((6, 6, 3), number % 256, np.uint8)).save(folder / f"{number:04d}.png")
     return folder
 
@@ -87,7 +90,7 @@ def assert_nothing_or_all(folder, shared_before):
     if (folder / "out").exists():
         assert hidden(folder) == []
         assert (folder / "out" / "_SUCCESS").exists()
-        assert ld.read_parquet(folder / "out").count() == 320
+        assert ld.read_parquet(folder / "out").count() == 640
 
 
 @pytest.mark.parametrize(("moments", "seed"), [(5, 7), pytest.param(100, 1, marks=pytest.mark.slow)])
@@ -118,7 +121,7 @@ def test_a_resumable_run_keeps_its_parts_in_one_hidden_folder(tmp_path, photos, 
     draw = random.Random(kind)
     for turn in range(times):
         folder = tmp_path / str(turn)
-        process = started(photos, folder, JOB.replace("0.002", "0.005"), "resume")
+        process = started(photos, folder, JOB, "resume")
         deadline = time.monotonic() + 30
         while not any((folder / "out").glob(".lightdata-*/done-*")):
             assert time.monotonic() < deadline
@@ -128,13 +131,13 @@ def test_a_resumable_run_keeps_its_parts_in_one_hidden_folder(tmp_path, photos, 
         assert (code in CODES[kind], left) == (True, [])
         (kept,) = (folder / "out").iterdir()
         assert kept.name.startswith(".lightdata-")
-        notes = {path: path.stat().st_mtime_ns for path in kept.glob("done-*")}
-        assert notes
+        assert list(kept.glob("done-*"))
         assert list((folder / "tmp").iterdir()) == []
-        again = started(photos, folder, JOB.replace("0.002", "0.005"), "resume")
+        (folder / "go on").touch()
+        again = started(photos, folder, JOB, "resume")
         _, err = again.communicate(timeout=60)
         assert (again.returncode, err, hidden(folder)) == (0, "", [])
-        assert ld.read_parquet(folder / "out").count() == 320
+        assert ld.read_parquet(folder / "out").count() == 640
 
 
 AT_EVERY_LINE = """
@@ -280,7 +283,7 @@ for turn in range(6):
         pass
 while True:
     try:
-        assert photos.map(lambda row: {"n": 1}).count() == 320
+        assert photos.map(lambda row: {"n": 1}).count() == 640
         break
     except KeyboardInterrupt:
         pass
