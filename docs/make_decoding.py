@@ -42,7 +42,7 @@ TAIL = """
   scale them first.
 - **CMYK** is converted as Pillow does it, without the ICC profile.
 - **EXIF orientation** is applied, and images come upright; `exif_transpose=False` leaves them as the camera was
-  held.
+  held. EXIF that cannot be read says nothing of it, and loses no image.
 - **ICC profiles, gamma and other metadata** do not change pixels, and do not survive an operation on them.
 - **Truncated** files are errors, never grey bars; `ImageFile.LOAD_TRUNCATED_IMAGES` is not touched.
 

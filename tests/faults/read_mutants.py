@@ -1,7 +1,7 @@
 """Read mutants of a format as a user does, and report what became of each.
 
-``PYTHONPATH=tests python -m faults.read_mutants jpeg --seed 2 --count 1000`` prints one line of JSON. What must not
-be is listed under ``faults``; what ends this process is for who started it to see.
+``PYTHONPATH=.:tests python -m faults.read_mutants --seed 2 --count 1000`` prints a line of JSON for each format, or for
+those that are named. What must not be is listed under ``faults``; what ends this process is for who started it to see.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import polars as pl
 from faults.as_pillow import difference
 from faults.empty_files import holds_no_rows
 from faults.mutants import mutant
-from faults.samples import IMAGES, samples
+from faults.samples import FILES, IMAGES, samples
 
 import lightdata as ld
 from lightdata.errors import CODES, MAX_MESSAGE
@@ -275,7 +275,7 @@ class Alone:
 def main():
     """Read the command line, and print a report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("formats", nargs="+")
+    parser.add_argument("formats", nargs="*", default=list(FILES))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--folder", type=Path)
