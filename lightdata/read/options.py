@@ -46,9 +46,8 @@ class FileOptions(TypedDict, total=False):
 
     on_error: OnError
     """What becomes of what cannot be read: "raise" ends the run; "null" gives a row of nulls for each row that is
-    damaged, and one for the rest of a file that is lost; "skip" leaves them out. Images that tables hold are decoded
-    then, to know. The log tells how many failed, and ``Dataset.errors`` which. By default as ``config().on_error``
-    says."""
+    damaged, and one for the rest of a file that is lost; "skip" leaves them out. Images in tables are then decoded to
+    know. The log tells how many failed, and ``Dataset.errors`` which. By default as ``config().on_error`` says."""
 
 
 def checked(options: FileOptions, reader: Callable[..., Any]) -> dict[str, Any]:
