@@ -37,9 +37,9 @@ def tar(stream):
                 archive.addfile(info, io.BytesIO(content))
 
 
-def ipc(new):
+def ipc(new, compression=None):
     def write(stream):
-        with new(stream, TABLE.schema) as writer:
+        with new(stream, TABLE.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
             writer.write_table(TABLE, max_chunksize=2)
     return in_memory(write)
 
@@ -60,6 +60,8 @@ VALID = {
     "csv.gz": lambda: gzip.compress(CSV * 20),
     "arrow": lambda: ipc(pa.ipc.new_file),
     "arrows": lambda: ipc(pa.ipc.new_stream),
+    "zstd.arrow": lambda: ipc(pa.ipc.new_file, "zstd"),
+    "lz4.arrows": lambda: ipc(pa.ipc.new_stream, "lz4"),
     "npy": lambda: in_memory(lambda one: np.save(one, np.asfortranarray(np.arange(6).reshape(3, 2)))),
     "npz": lambda: in_memory(lambda one: np.savez_compressed(one, a=np.arange(3), b=np.zeros((3, 2)))),
     "tar": lambda: in_memory(tar),
@@ -130,6 +132,7 @@ print(read)
 
 NAMES = [
     *("txt", "txt.gz", "jsonl", "json", "csv", "csv.gz", "arrow", "arrows"),
+    *("zstd.arrow", "lz4.arrows"),
     *("npy", "npz", "tar", "tar.gz", "parquet", "tensors.parquet"),
 ]
 
