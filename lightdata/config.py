@@ -7,6 +7,9 @@ import os
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+MOST_IMAGE_PIXELS = 178_956_970
+"""Beyond this Pillow refuses an image by itself; from half of it on it warns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -25,8 +28,8 @@ class Config:
     """Decoded bytes that one batch of images may take, or one image; ``None`` takes 32 MiB, or less where the memory
     limit asks for it."""
 
-    max_image_pixels: int = 178_956_970
-    """Pixels of an image, or of one frame of it. At most twice the default, beyond which Pillow decodes none."""
+    max_image_pixels: int = MOST_IMAGE_PIXELS
+    """Pixels of an image, or of one frame of it. The default is the most there can be: Pillow refuses larger ones."""
 
     max_image_expansion: float = 100_000
     """Times the bytes of its file that the pixels of an image may take, if they take more than 64 MiB. A GIF of 35
@@ -78,9 +81,6 @@ MOST_BATCH_BYTES = 32 << 20
 """Decoded bytes of a batch, where memory allows: enough to make its cost small."""
 
 LEAST_BATCH_BYTES = 64 << 10
-
-MOST_IMAGE_PIXELS = 2 * 178_956_970
-"""Beyond this Pillow refuses an image by itself; from half of it on it warns."""
 
 BATCHES_IN_WORK = 16
 """Batches' bytes that a worker may need at once. It makes one of another, twice where a user's function or a file
@@ -198,7 +198,7 @@ def _check_limits(settings: Config) -> None:
         if not _is_count(value := getattr(settings, name), least=1):
             raise ValueError(f"{name} must be a positive whole number; got {value!r}")
     if settings.max_image_pixels > MOST_IMAGE_PIXELS:
-        raise ValueError(f"max_image_pixels can be at most {MOST_IMAGE_PIXELS}: Pillow refuses larger images itself")
+        raise ValueError(f"max_image_pixels can be at most {MOST_IMAGE_PIXELS}; Pillow refuses larger images itself")
     for name in ("max_image_expansion", "max_expansion"):
         value = getattr(settings, name)
         if not (isinstance(value, int | float) and not isinstance(value, bool) and value >= 1):

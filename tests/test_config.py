@@ -54,3 +54,24 @@ def test_who_asks_for_no_memory_pays_nothing():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_limits_on_files_are_checked_when_they_are_set():
+    """Each limit is a positive number; none can be set to what nothing here could hold to."""
+    for name in ("max_image_pixels", "max_frames", "max_file_bytes"):
+        for wrong in (0, -1, 1.5, True, None, "many"):
+            with pytest.raises(ValueError, match=name):
+                ld.config(**{name: wrong})
+    for name in ("max_expansion", "max_image_expansion"):
+        for wrong in (0, 0.5, True, None, "many", float("nan")):
+            with pytest.raises(ValueError, match=f"{name} must be a number of times"):
+                ld.config(**{name: wrong})
+        assert getattr(ld.config(**{name: float("inf")}), name) == float("inf")
+    with pytest.raises(ValueError, match="max_image_pixels can be at most 178956970; Pillow refuses"):
+        ld.config(max_image_pixels=178_956_971)
+
+
+def test_the_largest_file_may_be_given_in_words():
+    """``max_file_bytes`` takes text as ``memory_limit`` does."""
+    assert ld.config(max_file_bytes="1.5GiB").max_file_bytes == 3 << 29
+    assert ld.config(max_file_bytes=10).max_file_bytes == 10

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs as arrow_fs
 
-from lightdata.errors import ArgumentError, ReadError
+from lightdata.config import config
+from lightdata.errors import ArgumentError, LimitError, ReadError
 from lightdata.io.files import FileListSource, Partitioning, check_paths, list_files, read_file
 from lightdata.io.source import Pushdowns, Source
 
@@ -360,3 +361,27 @@ def test_tasks_of_large_files_stay(tmp_path):
         next(task.read()).num_rows for task in FileListSource(paths=str(tmp_path)).tasks(Pushdowns(), task_rows=32)
     ]
     assert sizes == [32] * 21 + [28]
+
+
+@pytest.mark.parametrize("remote", ["memory", "arrow", None])
+def test_a_file_beyond_the_limit_is_not_read(tmp_path, settings, remote):
+    """A file of more bytes than ``max_file_bytes`` is refused by name, wherever it is; an empty one is read."""
+    content = {"a.bin": b"12345", "b.bin": b"123456", "c.bin": b""}
+    filesystem, folder = None, str(tmp_path)
+    if remote == "memory":
+        filesystem, folder = fsspec.filesystem("memory"), "/limits"
+        filesystem.makedirs(folder, exist_ok=True)
+    elif remote == "arrow":
+        filesystem, folder = arrow_fs.SubTreeFileSystem(str(tmp_path), arrow_fs.LocalFileSystem()), ""
+    for name, body in content.items():
+        if remote == "memory":
+            filesystem.pipe_file(f"{folder}/{name}", body)
+        else:
+            (tmp_path / name).write_bytes(body)
+    config(max_file_bytes=5)
+    where = f"{folder}/" if folder else ""
+    assert read_file(f"{where}a.bin", filesystem) == b"12345"
+    assert read_file(f"{where}c.bin", filesystem) == b""
+    with pytest.raises(LimitError, match=r"b\.bin: 6 bytes of the file are more than max_file_bytes=5"):
+        read_file(f"{where}b.bin", filesystem)
+    assert read_file(f"{where}b.bin", filesystem, max_bytes=6) == b"123456"

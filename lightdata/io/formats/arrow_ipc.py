@@ -12,6 +12,7 @@ import pyarrow as pa
 from lightdata.errors import DecodeError, LightdataError, SchemaError
 from lightdata.expr.expression import Expression
 from lightdata.io.file_format import FileFormat, Part, Request
+from lightdata.io.formats.arrow_bodies import check_file, check_stream
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical
@@ -77,8 +78,7 @@ class ArrowFormat(FileFormat):
             If the file is damaged, or a column holds what its type does not allow.
         """
         with _opened(path, filesystem) as reader:
-            batches = iter(reader) if part.key is None else iter((reader.get_batch(part.key),))
-            for batch in batches:
+            for batch in _checked(reader, path, filesystem, part.key):
                 wanted = batch.schema.names if request.columns is None else list(request.columns)
                 held = _validated(batch.select(wanted), path)
                 counted = held if wanted else pa.RecordBatch.from_pydict({"": pa.nulls(batch.num_rows)})
@@ -91,6 +91,21 @@ class ArrowFormat(FileFormat):
             if not isinstance(reader, pa.RecordBatchFileReader) or locate(path, filesystem).remote is not None:
                 return None
             return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
+
+
+def _checked(reader: Any, path: str, filesystem: FileSystem, number: int | None) -> Iterator[pa.RecordBatch]:
+    """Give the batches of a stream, or one of a file; what it expands to is looked at before, on this machine."""
+    location = locate(path, filesystem)
+    if location.remote is not None:
+        yield from reader if number is None else (reader.get_batch(number),)
+        return
+    with pa.memory_map(location.path) as source:
+        if number is not None:
+            check_file(source, path, number)
+            yield reader.get_batch(number)
+            return
+        for _ in check_stream(source, path):
+            yield reader.read_next_batch()
 
 
 def _validated(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
@@ -136,5 +151,5 @@ def _opened(path: str, filesystem: FileSystem) -> Iterator[Any]:
             raise
         except OSError as error:
             raise read_error(error, path) if error.errno else DecodeError(str(error), uri=path) from error
-        except (pa.ArrowException, ValueError, TypeError, LookupError) as error:
+        except (pa.ArrowException, ValueError, TypeError, LookupError, EOFError, OverflowError) as error:
             raise DecodeError(str(error), uri=path) from error

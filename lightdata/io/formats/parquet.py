@@ -17,6 +17,7 @@ from lightdata.io.file_format import FileFormat, Part, Request
 from lightdata.io.formats.arrow_predicate import to_arrow
 from lightdata.io.formats.foreign_columns import ForeignColumn, bytes_of_images, encoded_bytes, foreign_column
 from lightdata.io.formats.parquet_chunks import check_chunks
+from lightdata.io.formats.parquet_dictionaries import FREE_BYTES, KnownFile, check_lists, rows_at_once
 from lightdata.io.formats.parquet_statistics import bounds_of, footer_widths
 from lightdata.io.location import FileSystem, locate, read_error, regular_size
 from lightdata.io.source import Bounds, Extent
@@ -25,9 +26,6 @@ from lightdata.kernels.tally import tally
 from lightdata.types.canonical import canonical, canonical_type
 from lightdata.types.schema import Schema, describe
 from lightdata.types.valid_values import check_values
-
-_FREE_BYTES = 256 << 20
-"""Bytes that a row group may expand to, whatever its size: it is read piece by piece, and may well be of one value."""
 
 _FOOTERS_TO_ESTIMATE = 1000
 """Files whose footers are read to explain a query."""
@@ -113,12 +111,16 @@ class ParquetFormat(FileFormat):
         with _opened(path, filesystem, chunks_of=[part.key]) as file:
             group = file.metadata.row_group(part.key)
             names = tuple(file.schema_arrow.names) if request.columns is None else request.columns
-            _check_size(group, names, path)
+            leaves = [*_leaves(group, names)]
+            _check_size(leaves, path)
+            check_lists(leaves, file.schema, path)
             left = group.num_rows
+            known = KnownFile(locate(path, filesystem), file.metadata)
+            rows = rows_at_once(known, part.key, names, leaves, min(request.batch_rows, left))
             foreign = self._converted(_foreign(file.schema_arrow, path))
             tally("files_opened")
-            tally("bytes_read", _stored_bytes(group, names))
-            for batch in file.iter_batches(request.batch_rows, row_groups=[part.key], columns=list(names)):
+            tally("bytes_read", _stored_bytes(leaves))
+            for batch in file.iter_batches(rows, row_groups=[part.key], columns=list(names)):
                 left -= batch.num_rows
                 columns = {name: _checked_column(batch.column(name), name, foreign.get(name), path) for name in names}
                 counted = {"": pa.nulls(batch.num_rows), **columns}
@@ -172,16 +174,16 @@ def _groups_for(predicate: Expression, path: str, filesystem: FileSystem, footer
         return [group.id for one in chosen for group in one.row_groups]
 
 
-def _check_size(group: Any, names: tuple[str, ...], path: str) -> None:
+def _check_size(leaves: Sequence[Any], path: str) -> None:
     """Refuse a row group that packs more than a machine holds, before a byte of it is read."""
-    packed = _stored_bytes(group, names)
-    size = sum(leaf.total_uncompressed_size for leaf in _leaves(group, names))
-    check_expansion(packed, size, free=_FREE_BYTES, uri=path)
+    packed = _stored_bytes(leaves)
+    size = sum(leaf.total_uncompressed_size for leaf in leaves)
+    check_expansion(packed, size, free=FREE_BYTES, uri=path)
 
 
-def _stored_bytes(group: Any, names: tuple[str, ...]) -> int:
+def _stored_bytes(leaves: Sequence[Any]) -> int:
     """Add up the bytes of some columns of a row group, those of their fields included; each is read whole."""
-    return sum(leaf.total_compressed_size for leaf in _leaves(group, names))
+    return sum(leaf.total_compressed_size for leaf in leaves)
 
 
 def _leaves(group: Any, names: tuple[str, ...]) -> Iterator[Any]:
