@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import random
 import socket
 import struct
 import threading
@@ -70,6 +71,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.server.web.closing.wait(60)
             case status:
                 self._say(b"try later", int(status), **({"Retry_After": asked["after"]} if "after" in asked else {}))
+
+    def weather(self, asked, turn):
+        """Fail by chance, 30 times in 100, in one of many ways, or send a body slowly; else give a file."""
+        drawn = random.Random(f"{asked['seed']} {asked['n']} {turn}")
+        if drawn.random() < 0.3:
+            how = drawn.choice(["500", "502", "503", "429", "reset", "hangup", "short"])
+            self.flaky({**asked, "how": how, "times": turn}, turn)
+        elif drawn.random() < 0.1:
+            body = self.server.web.files[int(asked["n"])]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            for start in range(0, len(body), 100):
+                self.wfile.write(body[start : start + 100])
+                self.server.web.closing.wait(0.05)
+        else:
+            self.file(asked, turn)
 
     def status(self, asked, turn):
         """Answer with a status for ever."""

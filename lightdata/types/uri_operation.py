@@ -24,7 +24,7 @@ class ReadUri(Operation):
     """Seconds that one try over HTTP may take, from looking the name up to the last byte."""
 
     max_bytes: int = MAX_BYTES
-    retries: int = 3
+    retries: int = 7
     allow_private: bool = False
     """Whether servers may be asked that only this network can reach."""
 

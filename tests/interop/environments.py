@@ -22,6 +22,8 @@ PACKAGES = {
     "tensorflow": ["tensorflow-cpu"],
     "ray": ["ray[data]", "tensorflow-cpu", "crc32c"],
     "daft": ["daft"],
+    "xdist": ["pytest-xdist"],
+    "jupyter": ["ipykernel", "jupyter-client"],
 }
 WRITERS = ("numpy", "huggingface", "tensorflow", "ray", "daft")
 TESTING = ["pytest", "pytest-timeout", "pytest-benchmark", "hypothesis", "pandas"]

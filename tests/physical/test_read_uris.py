@@ -160,6 +160,17 @@ def test_a_third_of_random_faults_changes_nothing(web, workers):
     assert len(web.requests) == 160
 
 
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
+def test_three_requests_in_ten_that_fail_by_chance_change_nothing(web, workers, seed):
+    """With the defaults all of 300 URLs are right, though each try may fail anew, and one that is gone is asked once."""
+    rows = [{"id": n, "url": f"{web.url}/weather?n={n % 200}&seed={seed}-{n // 200}"} for n in range(300)]
+    rows.append({"id": 300, "url": f"{web.url}/status?code=404"})
+    frame = ld.from_items(rows).select("id", data=read(on_error="null")).collect()
+    assert frame["data"].to_list() == [*(web.files[n % 200] for n in range(300)), None]
+    assert web.seen["/status?code=404"] == 1
+    assert 400 < len(web.requests) < 480
+
+
 def test_an_error_names_the_row_the_url_and_the_step(web, workers):
     """The first row that fails is told, after those before it."""
     rows = [{"url": f"{web.url}/file?n={n}"} for n in range(100)]

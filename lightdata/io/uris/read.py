@@ -23,6 +23,10 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "a
 """What to install lightdata with, by scheme."""
 
 
+_LONG_TRIES = 4
+"""Tries for a server that lets each of them run out of time; others fail sooner, and are tried more often."""
+
+
 class UriReader:
     """Reads files by path or URL, and tries again what may pass; any thread may ask it."""
 
@@ -43,7 +47,12 @@ class UriReader:
             If a package is missing, which no row can help.
         """
         try:
-            return retried(lambda _: self._attempt(uri), retries=self._settings.retries, pause=self._pause)
+            return retried(
+                lambda _: self._attempt(uri),
+                retries=self._settings.retries,
+                pause=self._pause,
+                most_s=_LONG_TRIES * self._settings.timeout_s,
+            )
         except (ReadError, PassingError) as error:
             message = error.message if isinstance(error, ReadError) else f"{error}"
             raise ReadError(safe_text(message), uri=safe_url(uri)) from error

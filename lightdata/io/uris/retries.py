@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import math
 import random
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -64,17 +66,20 @@ def may_pass(error: BaseException | None) -> bool:
     return False
 
 
-def retried(attempt: Callable[[int], _T], *, retries: int, pause: Pause) -> _T:
-    """Do something until it goes well, fails for good, or has been tried often enough.
+def retried(attempt: Callable[[int], _T], *, retries: int, pause: Pause, most_s: float = math.inf) -> _T:
+    """Do something until it goes well, fails for good, or has been tried often enough, or for ``most_s`` seconds.
 
-    ``attempt`` gets the number of tries before it. Pauses double, and differ by chance so that many do not come back
-    at once.
+    ``attempt`` gets the number of tries before it. Pauses, which do not count for ``most_s``, double, and differ by
+    chance so that many do not come back at once.
     """
+    spent_s = 0.0
     for number in range(retries + 1):
+        began = time.monotonic()
         try:
             return attempt(number)
         except Exception as error:
-            if number == retries or not may_pass(error):
+            spent_s += time.monotonic() - began
+            if number == retries or spent_s >= most_s or not may_pass(error):
                 raise
             pause(_pause_s(number, getattr(error, "pause_s", 0.0)))
     raise AssertionError("the last try returns or raises")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,20 @@ def test_tries_and_pauses(faults, retries, asked):
     assert tries == list(range(min(faults, retries) + 1))
     assert len(pauses) == len(tries) - 1
     assert all(min(asked, MOST_ASKED_PAUSE_S) <= one <= max(MOST_PAUSE_S, MOST_ASKED_PAUSE_S) for one in pauses)
+
+
+def test_tries_that_take_long_are_fewer():
+    """Once tries have taken so many seconds together, without the pauses, there is no other."""
+    tries = []
+
+    def attempt(number):
+        tries.append(number)
+        time.sleep(0.05)
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        retried(attempt, retries=9, pause=lambda _: time.sleep(0.06), most_s=0.149)
+    assert tries == [0, 1, 2]
 
 
 def test_a_fault_that_stays_ends_it():

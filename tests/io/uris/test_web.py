@@ -53,6 +53,13 @@ def test_a_server_that_stalls_is_tried_again(web):
     assert read(f"{web.url}/flaky?how=stall&times=1&n=0", timeout_s=0.5) == b"first"
 
 
+def test_a_server_that_always_stalls_is_left_after_four_tries(web):
+    """A try that takes all its time costs more than one that fails at once."""
+    with pytest.raises(ld.ReadError, match="longer than timeout_s"):
+        read(f"{web.url}/flaky?how=stall&times=99&n=0", timeout_s=0.2)
+    assert len(web.requests) == 4
+
+
 @pytest.mark.parametrize("how", ["reset", "503"])
 def test_tries_are_counted(web, how):
     """After the retries there is an end, with the last fault."""
