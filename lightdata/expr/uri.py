@@ -53,8 +53,8 @@ class UriNamespace:
             Size above which a file is refused.
         retries : int
             Tries after the first, if the fault may pass (lost connections, timeouts, 408, 425, 429, 5xx). With 7, of a
-            million files from a server that fails three times in ten about 70 are lost. No more than four that run out of
-            time are made.
+            million files from a server that fails three times in ten about 70 are lost. Of tries that run out of time,
+            no more than four are made.
         allow_private : bool
             Ask servers in private networks and on this machine too, and filesystems whose URLs name a server. Leave
             it off where URLs come from others; who shall not choose files of this machine or of its buckets either is

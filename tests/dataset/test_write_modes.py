@@ -160,36 +160,49 @@ ld.config(workers=0, progress=False)
 job = int(sys.argv[1])
 print("ready", flush=True)
 for line in sys.stdin:
-    path, mode = line.split()
-    rows = [{"job": job, "label": label} for label in "abcd"[job : job + 3]]
+    path, mode, how = line.split()
+    me = 0 if how == "twins" else job
+    rows = [{"job": me, "label": label} for label in "abcd"[me : me + 3]]
     try:
-        ld.from_items(rows).write_csv(path, partition_cols=["label"], mode=mode)
-        print("won", flush=True)
+        resume = how != "anew"
+        written = ld.from_items(rows).write_csv(path, partition_cols=["label"], mode=mode, resume=resume).rows
+        print("won" if written else "refused", flush=True)
     except ld.OutputExistsError:
         print("refused", flush=True)
 """
 
 
-def test_two_jobs_at_one_target_never_mix(tmp_path):
-    """In 30 races one job wins, or the later replaces or adds to the first; rows of two jobs are never one output."""
+@pytest.mark.parametrize(
+    ("how", "races"),
+    [("anew", 30), *(pytest.param(how, 200, marks=pytest.mark.slow) for how in ("anew", "resume", "twins"))],
+)
+def test_two_jobs_at_one_target_never_mix(tmp_path, races, how):
+    """One job wins, or the later replaces or adds to the first; rows of two jobs are never one output.
+
+    The same holds where both would resume, whether they are different jobs or one that was started twice; who is
+    refused then keeps its parts, for another mode to take up.
+    """
     jobs = [
         subprocess.Popen([sys.executable, "-c", RACER, str(job)], stdin=-1, stdout=-1, text=True) for job in range(2)
     ]
     try:
         assert [job.stdout.readline() for job in jobs] == ["ready\n"] * 2
-        for race in range(30):
+        for race in range(races):
             mode = ("error", "overwrite", "append")[race % 3]
             target = tmp_path / str(race)
             for job in jobs:
-                job.stdin.write(f"{target} {mode}\n")
+                job.stdin.write(f"{target} {mode} {how}\n")
                 job.stdin.flush()
             outcomes = sorted(job.stdout.readline().strip() for job in jobs)
             assert outcomes == (["refused", "won"] if mode == "error" else ["won", "won"])
-            files = list(target.rglob("*.csv"))
+            files = list(target.glob("label=*/*.csv"))
             owners = [pa_csv.read_csv(path)["job"][0].as_py() for path in files]
-            assert sorted(owners) == [0, 0, 0, 1, 1, 1] if mode == "append" else len(set(owners)) == 1
+            if how != "twins":
+                assert sorted(owners) == [0, 0, 0, 1, 1, 1] if mode == "append" else len(set(owners)) == 1
             assert len(files) == (6 if mode == "append" else 3)
-            assert not list(target.glob(".lightdata-*"))
+            kept = [path.name for path in target.glob(".lightdata-*")]
+            assert len(kept) <= (how != "anew") * outcomes.count("refused")
+            assert ".lightdata-lock" not in kept
     finally:
         for job in jobs:
             job.stdin.close()

@@ -93,6 +93,7 @@ def assert_nothing_or_all(folder, shared_before):
         assert ld.read_parquet(folder / "out").count() == 640
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("moments", "seed"), [(5, 7), pytest.param(100, 1, marks=pytest.mark.slow)])
 def test_a_signal_at_a_random_moment_leaves_nothing_or_all(tmp_path, photos, moments, seed):
     """SIGINT, SIGTERM, SIGHUP and two Ctrl-C: the import, the start, the run, the commit and the end are all met."""
@@ -192,15 +193,16 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", ["error", "overwrite", "append"])
 @pytest.mark.parametrize(
     ("kind", "step", "again"),
     [
         ("SIGINT", 151, 4),
-        pytest.param("SIGINT", 3, 0, marks=pytest.mark.slow),
-        pytest.param("SIGTERM", 5, 0, marks=pytest.mark.slow),
-        pytest.param("SIGINT", 5, 1, marks=pytest.mark.slow),
-        pytest.param("SIGINT", 7, 30, marks=pytest.mark.slow),
+        pytest.param("SIGINT", 11, 0, marks=pytest.mark.slow),
+        pytest.param("SIGTERM", 19, 0, marks=pytest.mark.slow),
+        pytest.param("SIGINT", 19, 1, marks=pytest.mark.slow),
+        pytest.param("SIGINT", 23, 30, marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_at_any_line_of_the_commit_leaves_nothing_or_all(tmp_path, mode, kind, step, again):

@@ -1,4 +1,4 @@
-"""Run the tests of interchange with other libraries, each in an environment that has the library.
+"""Run the tests of other libraries and places, each in an environment that has them.
 
 ``python tests/interop/environments.py [--files] [--keep FOLDER] [name ...]``; needs ``uv``. With ``--files`` the files
 under ``data`` are written anew first. Environments are made under ``FOLDER`` if it is given, and are used again there.

@@ -5,7 +5,9 @@ import time
 import pytest
 from sessions import alive, wait_until_gone
 
-client = pytest.importorskip("jupyter_client", reason="not installed; tests/interop/environments.py makes a place for it")
+client = pytest.importorskip(
+    "jupyter_client", reason="not installed; tests/interop/environments.py makes a place for it"
+)
 pytest.importorskip("ipykernel", reason="not installed; tests/interop/environments.py makes a place for it")
 
 SETUP = """

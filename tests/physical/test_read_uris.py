@@ -162,7 +162,7 @@ def test_a_third_of_random_faults_changes_nothing(web, workers):
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_three_requests_in_ten_that_fail_by_chance_change_nothing(web, workers, seed):
-    """With the defaults all of 300 URLs are right, though each try may fail anew, and one that is gone is asked once."""
+    """With the defaults 300 of 300 URLs are right, though each try may fail, and one that is gone is asked once."""
     rows = [{"id": n, "url": f"{web.url}/weather?n={n % 200}&seed={seed}-{n // 200}"} for n in range(300)]
     rows.append({"id": 300, "url": f"{web.url}/status?code=404"})
     frame = ld.from_items(rows).select("id", data=read(on_error="null")).collect()
