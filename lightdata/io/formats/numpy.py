@@ -223,9 +223,10 @@ def _checked(header: Header, size: int, path: str) -> Header:
     if not dtype.itemsize:
         raise DecodeError(f"its {prod(shape):,} values of {dtype} take no bytes", uri=path)
     _check_length(header, size, path)
+    if shape[0]:
+        check_file_bytes(prod(shape[1:]) * dtype.itemsize, "a row", path)
     if prod(shape[1:]) > MOST_VALUES:
         raise ArgumentError(f"{path} holds an array of shape {shape}; a row has at most {MOST_VALUES} values")
-    check_file_bytes(prod(shape[1:]) * dtype.itemsize, "a row", path)
     return header
 
 
