@@ -193,16 +193,20 @@ print(json.dumps(told))
 """
 
 
+SIGNALS = [("SIGINT", 11, 0), ("SIGTERM", 19, 0), ("SIGINT", 19, 1), ("SIGINT", 23, 30)]
+"""What is sent, at each how-many-th line, and how many lines later once more."""
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("mode", ["error", "overwrite", "append"])
 @pytest.mark.parametrize(
-    ("kind", "step", "again"),
+    ("mode", "kind", "step", "again"),
     [
-        ("SIGINT", 151, 4),
-        pytest.param("SIGINT", 11, 0, marks=pytest.mark.slow),
-        pytest.param("SIGTERM", 19, 0, marks=pytest.mark.slow),
-        pytest.param("SIGINT", 19, 1, marks=pytest.mark.slow),
-        pytest.param("SIGINT", 23, 30, marks=pytest.mark.slow),
+        ("overwrite", "SIGINT", 131, 4),
+        *(
+            pytest.param(mode, *sent, marks=pytest.mark.slow)
+            for mode in ("error", "overwrite", "append")
+            for sent in SIGNALS
+        ),
     ],
 )
 def test_a_signal_at_any_line_of_the_commit_leaves_nothing_or_all(tmp_path, mode, kind, step, again):
