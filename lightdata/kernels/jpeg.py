@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightdata.config import config
-from lightdata.kernels.limits import is_inflated
+from lightdata.kernels.limits import FREE_PIXEL_BYTES, is_inflated
 from lightdata.kernels.raster import Box
 from lightdata.kernels.tally import tally
 from lightdata.types.image import Payload
@@ -40,6 +40,9 @@ _FIRST_NOTABLE = re.compile(rb"\xff(?:[\xe1-\xef]|\xda\x00(?:\x08\x01|\x0a\x02|\
 
 _SCALES = (8, 4, 2)
 """Parts of its size that libjpeg-turbo decodes a JPEG to faster than to the whole."""
+
+_FREE_PIXELS = FREE_PIXEL_BYTES // 3
+"""Pixels that are never too many for a file."""
 
 _ENOUGH = 2
 """How many times the size that is wanted must be left after a scaled decode."""
@@ -83,9 +86,10 @@ def read_jpeg_header(data: Payload) -> JpegHeader | None:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=True)
     except ValueError:
         return None
-    if colorspace not in _MODES or height * width > config().max_image_pixels:
+    pixels = height * width
+    if colorspace not in _MODES or pixels > config().max_image_pixels:
         return None
-    if is_inflated(height * width * (1 if colorspace == "Gray" else 3), len(data)):
+    if pixels > _FREE_PIXELS and is_inflated(pixels * (1 if colorspace == "Gray" else 3), len(data)):
         return None
     orientation = jpeg_orientation(data)
     return None if orientation is None else JpegHeader(height, width, colorspace, orientation)

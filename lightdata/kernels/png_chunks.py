@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from lightdata.errors import LimitError
 from lightdata.types.image import Payload
@@ -19,39 +19,32 @@ _MOST_OF_ONE = 1 << 20
 _DEFLATE_RATIO = 1032
 """Times its size that nothing deflated expands beyond."""
 
-_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+_PACKED_TEXT = (b"zTXt", b"iTXt")
+_TEXT = (b"tEXt", *_PACKED_TEXT)
 
 
-class Chunk(NamedTuple):
-    """One chunk."""
-
-    kind: bytes
-    size: int
-    """Of its data, in bytes, as it says."""
-
-    start: bytes
-    """The first eight bytes of its data."""
+_HEAD = struct.Struct(">I4s")
 
 
-def iter_chunks(data: Payload) -> Iterator[Chunk]:
-    """List the chunks of a file, as far as it goes.
+def iter_chunks(data: Payload) -> Iterator[tuple[bytes, int, int]]:
+    """List the chunks of a file, as far as it goes: their kind, and where their data start and should end.
 
-    >>> [chunk.kind for chunk in iter_chunks(SIGNATURE + bytes(4) + b"IEND")]
-    [b'IEND']
+    >>> [*iter_chunks(SIGNATURE + bytes(4) + b"IEND")]
+    [(b'IEND', 16, 16)]
     """
-    view = memoryview(data)
-    at = len(SIGNATURE)
-    while at + 8 <= len(view):
-        size = int.from_bytes(view[at : at + 4])
-        yield Chunk(bytes(view[at + 4 : at + 8]), size, bytes(view[at + 8 : at + 16]))
-        at += 12 + size
+    at, last = len(SIGNATURE), len(data) - _HEAD.size
+    while at <= last:
+        size, kind = _HEAD.unpack_from(data, at)
+        at += 8
+        yield kind, at, at + size
+        at += size + 4
 
 
 def may_turn(data: Payload) -> bool:
     """Say whether a PNG may tell an orientation: in EXIF, or in text about it."""
     return any(
-        chunk.kind == b"eXIf" or (chunk.kind in _TEXT and chunk.start in (b"Raw prof", b"XML:com."))
-        for chunk in iter_chunks(data)
+        kind == b"eXIf" or (kind in _TEXT and bytes(data[start : start + 8]) in (b"Raw prof", b"XML:com."))
+        for kind, start, _ in iter_chunks(data)
     )
 
 
@@ -63,13 +56,12 @@ def check_text(data: Payload) -> None:
     LimitError
         Naming the limit, which is no setting.
     """
-    if bytes(memoryview(data)[:8]) != SIGNATURE:
+    if bytes(data[:8]) != SIGNATURE:
         return
-    size = sum(
-        min(_DEFLATE_RATIO * chunk.size, _MOST_OF_ONE)
-        for chunk in iter_chunks(data)
-        if chunk.kind in (b"zTXt", b"iTXt")
-    )
+    size = 0
+    for kind, start, end in iter_chunks(data):
+        if kind in _PACKED_TEXT:
+            size += min(_DEFLATE_RATIO * (end - start), _MOST_OF_ONE)
     if size > MOST_TEXT_BYTES:
         raise LimitError(
             f"its compressed text may expand to {size:,} bytes, and of one PNG no more than {MOST_TEXT_BYTES:,} are "
