@@ -266,12 +266,7 @@ class Consumption(Combining):
         NotRunError
             If nothing was run yet.
         """
-        if self._log is None:
-            raise NotRunError(
-                "stats: this dataset has not run yet; run it first with take(), count(), collect() or another verb "
-                "that needs rows. Lazy verbs such as select() give other datasets, with runs of their own"
-            )
-        return self._log.stats()
+        return self._told("stats").stats()
 
     def errors(self) -> pl.DataFrame:
         """List the rows that failed in the latest run of this dataset: one row for each, in row order.
@@ -292,9 +287,7 @@ class Consumption(Combining):
         NotRunError
             If nothing was run yet.
         """
-        if self._log is None:
-            raise NotRunError("errors: this dataset has not run yet; run it first with take(), count() or another verb")
-        return error_frame(self._log.errors)
+        return error_frame(self._told("errors").errors)
 
     def warnings(self) -> pl.DataFrame:
         """List what decoders warned of in the latest run of this dataset: one row for each kind.
@@ -312,11 +305,16 @@ class Consumption(Combining):
         NotRunError
             If nothing was run yet.
         """
+        return warning_frame(self._told("warnings").warned())
+
+    def _told(self, verb: str) -> RunLog:
+        """Give what the latest run told."""
         if self._log is None:
             raise NotRunError(
-                "warnings: this dataset has not run yet; run it first with take(), count() or another verb"
+                f"{verb}: this dataset has not run yet; run it first with take(), count(), collect() or another verb "
+                "that needs rows. Lazy verbs such as select() give other datasets, with runs of their own"
             )
-        return warning_frame(self._log.warned())
+        return self._log
 
     def _run(
         self, plan: Plan, *, verb: str, pixels: bool = False, kept: bool = False, journal: Journal | None = None

@@ -155,18 +155,18 @@ class Writing(Consumption):
 
         stage = f"write {plan.sink}"
         files: list[StagedFile] = []
-        failures: list[RowError] = []
+        missing: list[tuple[StagedFile, RowError]] = []
         rows = 0
         for batch in self._run(plan, verb=stage, journal=journal):
             described = [StagedFile(**row) for row in batch.to_pylist()]
             for number, file in enumerate(described):
                 if not file.path:
-                    row = rows + (number if file.row is None else file.row)
-                    failures.append(file.failure(row=row, stage=stage))
+                    failure = file.failure(row=rows + (number if file.row is None else file.row), stage=stage)
+                    missing.append((file, failure))
             rows += sum(file.rows if file.path else 1 for file in described)
             files += described
         before = [error for error in self._failures() if error.stage != stage]
-        return Staged(Path(plan.directory), files, [*before, *_unexplained(failures, before)])
+        return Staged(Path(plan.directory), files, [*before, *_unexplained(missing, before)])
 
     def _known_schema(self) -> Schema | None:
         """The columns, where the plan alone tells them."""
@@ -201,7 +201,11 @@ def _known_result(to: Destination, sink: Sink, job: Job) -> WriteResult | None:
     return None if check_target(to.target, sink, to.mode) else nothing
 
 
-def _unexplained(failures: Sequence[RowError], before: Sequence[RowError]) -> list[RowError]:
-    """Leave out rows whose image is null because a step before could not make it: that is told already."""
-    told = {(error.uri, None if error.uri else error.row) for error in before}
-    return [error for error in failures if (error.uri, None if error.uri else error.row) not in told]
+def _unexplained(missing: Sequence[tuple[StagedFile, RowError]], before: Sequence[RowError]) -> list[RowError]:
+    """Leave out null images that are null because a step before could not make them: that is told already."""
+    told = {_place(error) for error in before}
+    return [error for file, error in missing if file.error is not None or _place(error) not in told]
+
+
+def _place(error: RowError) -> tuple[str | None, int | None]:
+    return error.uri, None if error.uri else error.row

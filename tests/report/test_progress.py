@@ -10,7 +10,7 @@ import pytest
 pty = pytest.importorskip("pty", reason="a terminal is had from Unix alone")
 termios = pytest.importorskip("termios")
 
-WARM_UP_S, BATCH_S, BATCHES, ROWS = 1.5, 0.1, 20, 10
+WARM_UP_S, BATCH_S, BATCHES, ROWS = 3, 0.25, 12, 10
 MODEL = f"""
 import sys, time
 import lightdata as ld
@@ -89,4 +89,4 @@ def test_the_rate_begins_with_the_first_batch(workers):
     rates = [float(rate) for line in lines for rate in re.findall(r"([0-9.]+) rows/s", line)]
     assert len(rates) > 2
     # With the warm-up rates would begin below a tenth of what is true, and come near it only at the end.
-    assert all(0.25 < rate * BATCH_S / ROWS < 8 for rate in rates), lines  # a busy machine is slow, and then quick
+    assert all(0.6 < rate * BATCH_S / ROWS < 2.5 for rate in rates), lines

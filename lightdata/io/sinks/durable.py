@@ -92,10 +92,6 @@ def _waiting(owner: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one that was f
     return ThreadPoolExecutor(_WAITING, thread_name_prefix="lightdata-sync")
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_waiting.cache_clear)  # a child has none of its parent's threads
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file, waiting for whoever holds it; it is gone afterwards.

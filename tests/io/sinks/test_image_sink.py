@@ -317,3 +317,18 @@ def test_skipped_rows_are_logged_once(tmp_path, caplog):
     mixed = ld.from_items([{"image": Image.fromarray(noise(1, 4, 4, 3 + n % 2)[0])} for n in range(5)])
     assert len(mixed.write_images(folder, "image", "jpeg", on_error="skip").errors) == 2
     assert caplog.text.count("2 rows failed") == 1
+
+
+def test_errors_of_the_writer_and_of_steps_before_are_all_told(tmp_path):
+    """A row that a step let go and one that cannot be written are two records, though both have one number."""
+
+    def function(row):
+        if row["n"] == 3:
+            raise ValueError("not this one")
+        return row
+
+    rows = [{"n": n, "image": np.zeros((2, 2), np.uint8), "name": "" if n == 4 else f"{n}"} for n in range(6)]
+    data = ld.from_items(rows).map(function, on_error="skip")
+    result = data.write_images(tmp_path / "out", "image", name="name", on_error="skip")
+    assert result.errors.select("row", "stage").rows() == [(3, "map(function)"), (3, "write images[image as png]")]
+    assert result.rows == 4
