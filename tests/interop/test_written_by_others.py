@@ -75,9 +75,9 @@ def test_arrays_of_every_version_and_order_are_read(name):
     same(ld.read_numpy(DATA / f"numpy/{name}.npy").to_numpy()["data"], wanted)
 
 
-@pytest.mark.filterwarnings("ignore:Reading .* created on Python 2")
+@pytest.mark.filterwarnings("error")
 def test_arrays_of_python_2_are_read():
-    """A header whose lengths are longs is read."""
+    """A header whose lengths are longs is read, without a warning."""
     same(ld.read_numpy(DATA / "numpy/python_2.npy").to_numpy()["data"], rows.MATRICES)
 
 
